@@ -1,0 +1,61 @@
+using System.Runtime.InteropServices;
+
+namespace Vicuna.Managed.Kernels.Memory;
+
+/// <summary>Native memory, zeroed and aligned to 64 bytes (one cache line, one 512-bit vector), freed deterministically.</summary>
+internal sealed unsafe class AlignedBuffer : MemoryBlock
+{
+    /// <summary>Alignment of the first byte.</summary>
+    public const int Alignment = 64;
+
+    private static long s_allocated;
+    private readonly nint _memory;
+
+    private AlignedBuffer(byte* memory, long length)
+        : base(memory, length)
+    {
+        _memory = (nint)memory;
+        Interlocked.Add(ref s_allocated, length);
+        GC.AddMemoryPressure(Math.Max(1, length));
+    }
+
+    /// <summary>Frees the memory of a buffer that nobody disposed.</summary>
+    ~AlignedBuffer() => Dispose();
+
+    /// <summary>Bytes that live buffers of this process hold: what memory estimates are checked against.</summary>
+    public static long AllocatedBytes => Interlocked.Read(ref s_allocated);
+
+    /// <summary>Allocates <paramref name="length"/> zeroed bytes.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">The length is negative.</exception>
+    /// <exception cref="OutOfMemoryException">The system has no such memory.</exception>
+    public static AlignedBuffer Allocate(long length)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(length);
+        nuint bytes = checked((nuint)Math.Max(length, 1));
+        byte* memory = (byte*)NativeMemory.AlignedAlloc(bytes, Alignment);
+        NativeMemory.Clear(memory, bytes);
+        return new AlignedBuffer(memory, length);
+    }
+
+    /// <summary>Allocates <paramref name="count"/> zeroed f32 values.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">The count is negative.</exception>
+    /// <exception cref="OutOfMemoryException">The system has no such memory.</exception>
+    public static AlignedBuffer AllocateFloats(long count) => Allocate(checked(count * sizeof(float)));
+
+    /// <summary>A writable view of <paramref name="length"/> bytes from <paramref name="offset"/>.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">The range does not lie in the buffer.</exception>
+    public Span<byte> Writable(long offset, int length) => WritableBytes(offset, length);
+
+    /// <summary>A writable view of <paramref name="count"/> f32 values from value number <paramref name="offset"/>.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">The range does not lie in the buffer.</exception>
+    public Span<float> Floats(long offset, int count) =>
+        MemoryMarshal.Cast<byte, float>(WritableBytes(checked(offset * sizeof(float)), checked(count * sizeof(float))));
+
+    /// <inheritdoc/>
+    protected override void Free()
+    {
+        NativeMemory.AlignedFree((void*)_memory);
+        Interlocked.Add(ref s_allocated, -Length);
+        GC.RemoveMemoryPressure(Math.Max(1, Length));
+    }
+}
