@@ -1,8 +1,12 @@
+using System.Runtime.InteropServices;
 using Vicuna.Managed.Kernels.Isa;
 
 namespace Vicuna.Managed.Kernels.Formats;
 
-/// <summary>The product of a format that has no kernel of its own: each row is widened to f32 in a buffer that stays in the cache, then multiplied.</summary>
+/// <summary>
+/// The product of a format that has no kernel of its own: a group of rows is widened to f32 in a buffer that stays in the cache, then
+/// multiplied. The matrix keeps its stored size.
+/// </summary>
 internal static class DequantizedRows
 {
     /// <summary>See <see cref="IWeightFormat{TSelf}.Multiply{TIsa}"/>.</summary>
@@ -19,11 +23,12 @@ internal static class DequantizedRows
         where TIsa : struct, IIsa
     {
         int rowBytes = checked(columns / TFormat.BlockElements * TFormat.BlockBytes);
-        Span<float> widened = scratch[..columns];
-        for (int row = 0; row < rowCount; row++)
+        for (int row = 0; row < rowCount; row += RowMajor.RowGroup)
         {
-            TFormat.Dequantize(rows.Slice(row * rowBytes, rowBytes), widened);
-            F32.Multiply<TIsa>(System.Runtime.InteropServices.MemoryMarshal.AsBytes(widened), 1, columns, activations, tokens, destination[row..], destinationStride, []);
+            int group = Math.Min(RowMajor.RowGroup, rowCount - row);
+            Span<float> widened = scratch[..(group * columns)];
+            TFormat.Dequantize(rows.Slice(row * rowBytes, group * rowBytes), widened);
+            RowMajor.Multiply<F32, TIsa>(MemoryMarshal.AsBytes(widened), group, columns, activations, tokens, destination[row..], destinationStride, []);
         }
     }
 }

@@ -1,35 +1,42 @@
-using System.Runtime.InteropServices;
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
 using Vicuna.Managed.Kernels.Isa;
 
 namespace Vicuna.Managed.Kernels.Formats;
 
-/// <summary>IEEE single precision, stored little-endian.</summary>
-internal readonly struct F32 : IWeightFormat<F32>
+/// <summary>IEEE single precision (binary32), little-endian, row-major as mapped from the file.</summary>
+internal readonly struct F32 : IWeightFormat<F32>, IFloatLoader
 {
+    /// <inheritdoc/>
     public static string Name => "f32";
 
+    /// <inheritdoc/>
     public static int BlockElements => 1;
 
-    public static int BlockBytes => sizeof(float);
+    /// <inheritdoc/>
+    public static int BlockBytes => 4;
 
-    public static void Dequantize(ReadOnlySpan<byte> blocks, Span<float> destination) => MemoryMarshal.Cast<byte, float>(blocks).CopyTo(destination);
+    /// <inheritdoc/>
+    public static int ElementBytes => 4;
 
-    public static void Multiply<TIsa>(ReadOnlySpan<byte> rows, int rowCount, int columns, ReadOnlySpan<float> activations, int tokens, Span<float> destination, int destinationStride, Span<float> scratch)
-        where TIsa : struct, IIsa
-    {
-        ReadOnlySpan<float> w = MemoryMarshal.Cast<byte, float>(rows);
-        for (int t = 0; t < tokens; t++)
-        {
-            for (int r = 0; r < rowCount; r++)
-            {
-                float sum = 0;
-                for (int k = 0; k < columns; k++)
-                {
-                    sum += w[(r * columns) + k] * activations[(t * columns) + k];
-                }
+    /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static float LoadScalar(ref readonly byte source) => Unsafe.ReadUnaligned<float>(in source);
 
-                destination[(t * destinationStride) + r] = sum;
-            }
-        }
-    }
+    /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<float> Load256(ref readonly byte source) => Unsafe.ReadUnaligned<Vector256<float>>(in source);
+
+    /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<float> Load512(ref readonly byte source) => Unsafe.ReadUnaligned<Vector512<float>>(in source);
+
+    /// <inheritdoc/>
+    public static void Dequantize(ReadOnlySpan<byte> blocks, Span<float> destination) => RowMajor.Widen<F32>(blocks, destination);
+
+    /// <inheritdoc/>
+    public static void Multiply<TIsa>(
+        ReadOnlySpan<byte> rows, int rowCount, int columns, ReadOnlySpan<float> activations, int tokens, Span<float> destination, int destinationStride, Span<float> scratch)
+        where TIsa : struct, IIsa =>
+        RowMajor.Multiply<F32, TIsa>(rows, rowCount, columns, activations, tokens, destination, destinationStride, scratch);
 }

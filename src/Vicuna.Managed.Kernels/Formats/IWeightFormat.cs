@@ -26,7 +26,7 @@ internal interface IWeightFormat<TSelf>
     /// <exception cref="ArgumentException">The lengths disagree or are not whole blocks.</exception>
     static abstract void Dequantize(ReadOnlySpan<byte> blocks, Span<float> destination);
 
-    /// <summary>Y = X · Wᵀ for a run of rows of W. The default widens one row at a time and multiplies it as f32.</summary>
+    /// <summary>Y = X · Wᵀ for a run of rows of W. The default widens a few rows at a time and multiplies them as f32.</summary>
     /// <typeparam name="TIsa">The instruction-set tier.</typeparam>
     /// <param name="rows">Rows of W as stored, <c>[rowCount, columns]</c>.</param>
     /// <param name="rowCount">Rows of W in this run, dimensionless.</param>
@@ -35,7 +35,7 @@ internal interface IWeightFormat<TSelf>
     /// <param name="tokens">Rows of X, dimensionless.</param>
     /// <param name="destination">Y from the run's first row on, f32 <c>[tokens, destinationStride]</c>, of which <c>[tokens, rowCount]</c> is written.</param>
     /// <param name="destinationStride">Distance between two tokens in <paramref name="destination"/>, in elements.</param>
-    /// <param name="scratch">Work space, f32 <c>[columns]</c> or more.</param>
+    /// <param name="scratch">Work space, f32 <c>[RowMajor.RowGroup · columns]</c> or more.</param>
     static virtual void Multiply<TIsa>(
         ReadOnlySpan<byte> rows,
         int rowCount,

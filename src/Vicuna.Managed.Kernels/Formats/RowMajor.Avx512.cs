@@ -1,0 +1,120 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+
+namespace Vicuna.Managed.Kernels.Formats;
+
+/// <summary>
+/// The tiles in 512-bit vectors: 16 columns to a vector. The widest tile keeps 16 accumulators, 4 rows of W and 1 row of X: 21 of the 32 registers.
+/// Bounds: the caller has checked that rows · columns elements of W and tokens · columns elements of X exist; the vector loops stop at the
+/// last whole vector (k + 16 is at most the column count), <see cref="Tail"/> takes the rest.
+/// </summary>
+internal static partial class RowMajor
+{
+    private static float Dot512<TLoader>(ref byte w, int columns, ref float x)
+        where TLoader : struct, IFloatLoader
+    {
+        nuint count = (nuint)columns;
+        Vector512<float> sum = Vector512<float>.Zero;
+        nuint k = 0;
+        for (; k + 16 <= count; k += 16)
+        {
+            nuint offset = k * (nuint)TLoader.ElementBytes;
+            sum = Vector512.FusedMultiplyAdd(TLoader.Load512(ref Unsafe.AddByteOffset(ref w, offset)), Unsafe.ReadUnaligned<Vector512<float>>(ref Unsafe.As<float, byte>(ref Unsafe.Add(ref x, k))), sum);
+        }
+
+        return Tail<TLoader>(Vector512.Sum(sum), ref w, k, count, ref x);
+    }
+
+    private static void Rows4Token512<TLoader>(ref byte w, nuint rowBytes, int columns, ref float x, ref float y)
+        where TLoader : struct, IFloatLoader
+    {
+        nuint count = (nuint)columns;
+        ref byte w1 = ref Unsafe.AddByteOffset(ref w, rowBytes);
+        ref byte w2 = ref Unsafe.AddByteOffset(ref w, 2 * rowBytes);
+        ref byte w3 = ref Unsafe.AddByteOffset(ref w, 3 * rowBytes);
+        Vector512<float> sum0 = Vector512<float>.Zero;
+        Vector512<float> sum1 = Vector512<float>.Zero;
+        Vector512<float> sum2 = Vector512<float>.Zero;
+        Vector512<float> sum3 = Vector512<float>.Zero;
+        nuint k = 0;
+        for (; k + 16 <= count; k += 16)
+        {
+            nuint offset = k * (nuint)TLoader.ElementBytes;
+            Vector512<float> b = Unsafe.ReadUnaligned<Vector512<float>>(ref Unsafe.As<float, byte>(ref Unsafe.Add(ref x, k)));
+            sum0 = Vector512.FusedMultiplyAdd(TLoader.Load512(ref Unsafe.AddByteOffset(ref w, offset)), b, sum0);
+            sum1 = Vector512.FusedMultiplyAdd(TLoader.Load512(ref Unsafe.AddByteOffset(ref w1, offset)), b, sum1);
+            sum2 = Vector512.FusedMultiplyAdd(TLoader.Load512(ref Unsafe.AddByteOffset(ref w2, offset)), b, sum2);
+            sum3 = Vector512.FusedMultiplyAdd(TLoader.Load512(ref Unsafe.AddByteOffset(ref w3, offset)), b, sum3);
+        }
+
+        y = Tail<TLoader>(Vector512.Sum(sum0), ref w, k, count, ref x);
+        Unsafe.Add(ref y, 1) = Tail<TLoader>(Vector512.Sum(sum1), ref w1, k, count, ref x);
+        Unsafe.Add(ref y, 2) = Tail<TLoader>(Vector512.Sum(sum2), ref w2, k, count, ref x);
+        Unsafe.Add(ref y, 3) = Tail<TLoader>(Vector512.Sum(sum3), ref w3, k, count, ref x);
+    }
+
+    private static void Rows4Tokens4<TLoader>(ref byte w, nuint rowBytes, int columns, ref float x, ref float y, int stride)
+        where TLoader : struct, IFloatLoader
+    {
+        nuint count = (nuint)columns;
+        ref byte w1 = ref Unsafe.AddByteOffset(ref w, rowBytes);
+        ref byte w2 = ref Unsafe.AddByteOffset(ref w, 2 * rowBytes);
+        ref byte w3 = ref Unsafe.AddByteOffset(ref w, 3 * rowBytes);
+        ref float x1 = ref Unsafe.Add(ref x, count);
+        ref float x2 = ref Unsafe.Add(ref x, 2 * count);
+        ref float x3 = ref Unsafe.Add(ref x, 3 * count);
+        Vector512<float> sum00 = Vector512<float>.Zero, sum01 = Vector512<float>.Zero, sum02 = Vector512<float>.Zero, sum03 = Vector512<float>.Zero;
+        Vector512<float> sum10 = Vector512<float>.Zero, sum11 = Vector512<float>.Zero, sum12 = Vector512<float>.Zero, sum13 = Vector512<float>.Zero;
+        Vector512<float> sum20 = Vector512<float>.Zero, sum21 = Vector512<float>.Zero, sum22 = Vector512<float>.Zero, sum23 = Vector512<float>.Zero;
+        Vector512<float> sum30 = Vector512<float>.Zero, sum31 = Vector512<float>.Zero, sum32 = Vector512<float>.Zero, sum33 = Vector512<float>.Zero;
+        nuint k = 0;
+        for (; k + 16 <= count; k += 16)
+        {
+            nuint offset = k * (nuint)TLoader.ElementBytes;
+            Vector512<float> a0 = TLoader.Load512(ref Unsafe.AddByteOffset(ref w, offset));
+            Vector512<float> a1 = TLoader.Load512(ref Unsafe.AddByteOffset(ref w1, offset));
+            Vector512<float> a2 = TLoader.Load512(ref Unsafe.AddByteOffset(ref w2, offset));
+            Vector512<float> a3 = TLoader.Load512(ref Unsafe.AddByteOffset(ref w3, offset));
+            Vector512<float> b0 = Unsafe.ReadUnaligned<Vector512<float>>(ref Unsafe.As<float, byte>(ref Unsafe.Add(ref x, k)));
+            sum00 = Vector512.FusedMultiplyAdd(a0, b0, sum00);
+            sum10 = Vector512.FusedMultiplyAdd(a1, b0, sum10);
+            sum20 = Vector512.FusedMultiplyAdd(a2, b0, sum20);
+            sum30 = Vector512.FusedMultiplyAdd(a3, b0, sum30);
+            Vector512<float> b1 = Unsafe.ReadUnaligned<Vector512<float>>(ref Unsafe.As<float, byte>(ref Unsafe.Add(ref x1, k)));
+            sum01 = Vector512.FusedMultiplyAdd(a0, b1, sum01);
+            sum11 = Vector512.FusedMultiplyAdd(a1, b1, sum11);
+            sum21 = Vector512.FusedMultiplyAdd(a2, b1, sum21);
+            sum31 = Vector512.FusedMultiplyAdd(a3, b1, sum31);
+            Vector512<float> b2 = Unsafe.ReadUnaligned<Vector512<float>>(ref Unsafe.As<float, byte>(ref Unsafe.Add(ref x2, k)));
+            sum02 = Vector512.FusedMultiplyAdd(a0, b2, sum02);
+            sum12 = Vector512.FusedMultiplyAdd(a1, b2, sum12);
+            sum22 = Vector512.FusedMultiplyAdd(a2, b2, sum22);
+            sum32 = Vector512.FusedMultiplyAdd(a3, b2, sum32);
+            Vector512<float> b3 = Unsafe.ReadUnaligned<Vector512<float>>(ref Unsafe.As<float, byte>(ref Unsafe.Add(ref x3, k)));
+            sum03 = Vector512.FusedMultiplyAdd(a0, b3, sum03);
+            sum13 = Vector512.FusedMultiplyAdd(a1, b3, sum13);
+            sum23 = Vector512.FusedMultiplyAdd(a2, b3, sum23);
+            sum33 = Vector512.FusedMultiplyAdd(a3, b3, sum33);
+        }
+
+        y = Tail<TLoader>(Vector512.Sum(sum00), ref w, k, count, ref x);
+        Unsafe.Add(ref y, 1) = Tail<TLoader>(Vector512.Sum(sum10), ref w1, k, count, ref x);
+        Unsafe.Add(ref y, 2) = Tail<TLoader>(Vector512.Sum(sum20), ref w2, k, count, ref x);
+        Unsafe.Add(ref y, 3) = Tail<TLoader>(Vector512.Sum(sum30), ref w3, k, count, ref x);
+        ref float y1 = ref Unsafe.Add(ref y, (nuint)stride);
+        y1 = Tail<TLoader>(Vector512.Sum(sum01), ref w, k, count, ref x1);
+        Unsafe.Add(ref y1, 1) = Tail<TLoader>(Vector512.Sum(sum11), ref w1, k, count, ref x1);
+        Unsafe.Add(ref y1, 2) = Tail<TLoader>(Vector512.Sum(sum21), ref w2, k, count, ref x1);
+        Unsafe.Add(ref y1, 3) = Tail<TLoader>(Vector512.Sum(sum31), ref w3, k, count, ref x1);
+        ref float y2 = ref Unsafe.Add(ref y, 2 * (nuint)stride);
+        y2 = Tail<TLoader>(Vector512.Sum(sum02), ref w, k, count, ref x2);
+        Unsafe.Add(ref y2, 1) = Tail<TLoader>(Vector512.Sum(sum12), ref w1, k, count, ref x2);
+        Unsafe.Add(ref y2, 2) = Tail<TLoader>(Vector512.Sum(sum22), ref w2, k, count, ref x2);
+        Unsafe.Add(ref y2, 3) = Tail<TLoader>(Vector512.Sum(sum32), ref w3, k, count, ref x2);
+        ref float y3 = ref Unsafe.Add(ref y, 3 * (nuint)stride);
+        y3 = Tail<TLoader>(Vector512.Sum(sum03), ref w, k, count, ref x3);
+        Unsafe.Add(ref y3, 1) = Tail<TLoader>(Vector512.Sum(sum13), ref w1, k, count, ref x3);
+        Unsafe.Add(ref y3, 2) = Tail<TLoader>(Vector512.Sum(sum23), ref w2, k, count, ref x3);
+        Unsafe.Add(ref y3, 3) = Tail<TLoader>(Vector512.Sum(sum33), ref w3, k, count, ref x3);
+    }
+}

@@ -1,0 +1,41 @@
+using Vicuna.Managed.Kernels.Isa;
+
+namespace Vicuna.Managed.Kernels.Ops;
+
+/// <summary>All operations of one tier behind one virtual call each; see the classes of the same names for their contracts.</summary>
+internal abstract class Operations
+{
+    /// <summary>The tier.</summary>
+    public abstract IsaTier Tier { get; }
+
+    /// <summary>The operations of a tier.</summary>
+    /// <exception cref="PlatformNotSupportedException">The tier cannot run here.</exception>
+    public static Operations For(IsaTier tier) => IsaTiers.Require(tier) switch
+    {
+        IsaTier.Avx512 => new Operations<Avx512>(tier),
+        IsaTier.Avx2 => new Operations<Avx2>(tier),
+        _ => new Operations<Scalar>(tier),
+    };
+
+    /// <summary>See <see cref="Ops.RmsNorm.Apply"/>.</summary>
+    public abstract void RmsNorm(ReadOnlySpan<float> x, ReadOnlySpan<float> gain, float epsilon, Span<float> destination);
+
+    /// <summary>See <see cref="Rope.Rotate"/>.</summary>
+    public abstract void Rotate(Span<float> x, ReadOnlySpan<float> cosines, ReadOnlySpan<float> sines, int tokens, int heads, int headDim, RopeStyle style);
+
+    /// <summary>See <see cref="Ops.SwiGlu.Apply"/>.</summary>
+    public abstract void SwiGlu(Span<float> gate, ReadOnlySpan<float> up);
+
+    /// <summary>See <see cref="Residual.Add"/>.</summary>
+    public abstract void Add(Span<float> x, ReadOnlySpan<float> y);
+
+    /// <summary>See <see cref="Residual.AddBias"/>.</summary>
+    public abstract void AddBias(Span<float> x, ReadOnlySpan<float> bias);
+
+    /// <summary>See <see cref="Attention.AddPage"/>.</summary>
+    public abstract void AttendPage(
+        ReadOnlySpan<float> queries, ReadOnlySpan<float> keys, ReadOnlySpan<float> values, float scale, Span<float> maxima, Span<float> sums, Span<float> output, Span<float> scores);
+
+    /// <summary>See <see cref="Attention.Finish"/>.</summary>
+    public abstract void FinishAttention(ReadOnlySpan<float> sums, Span<float> output);
+}

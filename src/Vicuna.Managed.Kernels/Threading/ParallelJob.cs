@@ -1,0 +1,11 @@
+namespace Vicuna.Managed.Kernels.Threading;
+
+/// <summary>Work over independent rows. Instances are kept and reused, so that handing one to a <see cref="WorkerPool"/> allocates nothing.</summary>
+internal abstract class ParallelJob
+{
+    /// <summary>Does rows <paramref name="start"/> up to, not including, <paramref name="end"/>.</summary>
+    /// <param name="start">First row.</param>
+    /// <param name="end">Row after the last.</param>
+    /// <param name="scratch">Work space of the calling thread, f32 <c>[WorkerPool.ScratchElements]</c>; its content is undefined.</param>
+    public abstract void Run(int start, int end, Span<float> scratch);
+}
