@@ -1,0 +1,52 @@
+using Vicuna.Managed.Models;
+using Vicuna.Managed.Weights;
+
+namespace Vicuna.Managed;
+
+/// <summary>What a checkpoint is, told without loading its weights.</summary>
+public sealed record CheckpointInfo
+{
+    /// <summary>Where it is: a folder or file.</summary>
+    public required string Path { get; init; }
+
+    /// <summary>The container: <c>safetensors</c>, <c>pytorch</c> or <c>gguf</c>.</summary>
+    public required string Format { get; init; }
+
+    /// <summary>The model's shape.</summary>
+    public required ModelConfig Config { get; init; }
+
+    /// <summary>Every tensor, in order of name.</summary>
+    public required IReadOnlyList<TensorInfo> Tensors { get; init; }
+
+    /// <summary>What is odd but does no harm, a line each: unused tensors, a wrong total size.</summary>
+    public required IReadOnlyList<string> Warnings { get; init; }
+
+    /// <summary>Number of weights.</summary>
+    public long ParameterCount => Config.ParameterCount;
+
+    /// <summary>Bytes of all tensors as stored.</summary>
+    public long WeightBytes => Tensors.Sum(tensor => tensor.ByteLength);
+
+    /// <summary>Bytes of keys and values per token of a sequence.</summary>
+    public long KeyValueBytesPerToken => Decoder.KvShapeOf(Config).BytesPerPosition;
+
+    /// <summary>Number of tensors of each storage type.</summary>
+    public IReadOnlyDictionary<TensorType, int> TensorTypes => Tensors.CountBy(tensor => tensor.Type).ToDictionary();
+
+    /// <summary>Computes the memory that running the model takes: exactly what the library allocates, beside the runtime itself.</summary>
+    /// <param name="tokens">Length of each sequence in tokens, 1 to the model's context.</param>
+    /// <param name="sequences">Sequences at a time, 1 or more.</param>
+    /// <param name="threads">Threads that compute, 1 or more; null = as many as <see cref="LoadOptions.Threads"/> has by default.</param>
+    /// <returns>The estimate.</returns>
+    /// <exception cref="ArgumentOutOfRangeException">A number is out of range.</exception>
+    public MemoryEstimate EstimateMemory(int tokens, int sequences = 1, int? threads = null)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(tokens, 1);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(tokens, Config.MaxPositionEmbeddings);
+        ArgumentOutOfRangeException.ThrowIfLessThan(sequences, 1);
+        ArgumentOutOfRangeException.ThrowIfLessThan(threads ?? 1, 1);
+        int chunk = Math.Min(new LoadOptions().PrefillChunkTokens, Config.MaxPositionEmbeddings);
+        long sequence = KvCache.MemoryBytes(Decoder.KvShapeOf(Config), tokens) + DecoderState.MemoryBytes(Config, chunk);
+        return new MemoryEstimate(WeightBytes, Decoder.PoolBytes(Config, threads ?? Environment.ProcessorCount), checked(sequence * sequences));
+    }
+}

@@ -1,0 +1,144 @@
+using System.Buffers.Binary;
+using System.Security.Cryptography;
+using Vicuna.Managed.Kernels.Memory;
+using Vicuna.Managed.Kernels.Ops;
+using Vicuna.Managed.Models;
+
+namespace Vicuna.Managed.Generation;
+
+/// <summary>
+/// The format of a saved sequence, little-endian: 8 bytes <c>VICSEQ\0\1</c>, 32 bytes fingerprint of the model, i64 seed, i32 tokens n, i32 cached
+/// positions c (0 to n), n times i32 token id, n bytes 1 = generated, the keys and values of c positions (page by page, layer by
+/// layer, head by head, f32), 32 bytes SHA-256 of all that. Nothing of it is trusted when it is read.
+/// </summary>
+internal static class SequenceFile
+{
+    private const int HeaderBytes = 8 + 32 + 8 + 4 + 4;
+    private const string Name = "saved sequence";
+
+    private static ReadOnlySpan<byte> Magic => "VICSEQ\0\u0001"u8;
+
+    /// <summary>Writes a sequence.</summary>
+    public static void Write(Stream destination, ReadOnlySpan<byte> fingerprint, SavedSequence sequence, KvCache cache)
+    {
+        using IncrementalHash hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        byte[] header = new byte[HeaderBytes + (5 * sequence.Tokens.Count)];
+        Magic.CopyTo(header);
+        fingerprint.CopyTo(header.AsSpan(8));
+        BinaryPrimitives.WriteInt64LittleEndian(header.AsSpan(40), sequence.Seed);
+        BinaryPrimitives.WriteInt32LittleEndian(header.AsSpan(48), sequence.Tokens.Count);
+        BinaryPrimitives.WriteInt32LittleEndian(header.AsSpan(52), cache.Length);
+        for (int i = 0; i < sequence.Tokens.Count; i++)
+        {
+            BinaryPrimitives.WriteInt32LittleEndian(header.AsSpan(HeaderBytes + (4 * i)), sequence.Tokens[i]);
+            header[HeaderBytes + (4 * sequence.Tokens.Count) + i] = sequence.Generated[i] ? (byte)1 : (byte)0;
+        }
+
+        Put(header);
+        foreach ((AlignedBuffer page, long offset, int bytes) in HeadRuns(cache, cache.Length))
+        {
+            Put(page.Bytes(offset, bytes));
+        }
+
+        destination.Write(hash.GetHashAndReset());
+
+        void Put(ReadOnlySpan<byte> bytes)
+        {
+            hash.AppendData(bytes);
+            destination.Write(bytes);
+        }
+    }
+
+    /// <summary>Reads a sequence; its keys and values go into an empty cache.</summary>
+    /// <exception cref="ModelFormatException">The data is damaged, cut short, or of another model.</exception>
+    /// <exception cref="ContextLengthExceededException">The cache cannot hold it.</exception>
+    public static SavedSequence Read(Stream source, ReadOnlySpan<byte> fingerprint, KvCache cache, int vocabSize)
+    {
+        using IncrementalHash hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        byte[] header = new byte[HeaderBytes];
+        Take(header);
+        if (!header.AsSpan(0, 8).SequenceEqual(Magic))
+        {
+            throw new ModelFormatException(Name, "expected a saved sequence (VICSEQ, version 1), found other data", item: null);
+        }
+
+        if (!header.AsSpan(8, 32).SequenceEqual(fingerprint))
+        {
+            throw new ModelFormatException(Name, $"expected model {Convert.ToHexString(fingerprint[..8])}, found {Convert.ToHexString(header.AsSpan(8, 8))}: it was saved with another model", item: null);
+        }
+
+        long seed = BinaryPrimitives.ReadInt64LittleEndian(header.AsSpan(40));
+        int count = BinaryPrimitives.ReadInt32LittleEndian(header.AsSpan(48));
+        int cached = BinaryPrimitives.ReadInt32LittleEndian(header.AsSpan(52));
+        if (count < 0 || cached < 0 || cached > count)
+        {
+            throw new ModelFormatException(Name, $"expected 0 to n cached of n tokens, found {cached} of {count}", item: null);
+        }
+
+        if (count > cache.Capacity)
+        {
+            throw new ContextLengthExceededException(count, cache.Capacity);
+        }
+
+        byte[] body = new byte[5 * count];
+        Take(body);
+        int[] tokens = new int[count];
+        bool[] generated = new bool[count];
+        for (int i = 0; i < count; i++)
+        {
+            tokens[i] = BinaryPrimitives.ReadInt32LittleEndian(body.AsSpan(4 * i));
+            generated[i] = body[(4 * count) + i] == 1;
+            if (tokens[i] < 0 || tokens[i] >= vocabSize)
+            {
+                throw new ModelFormatException(Name, $"expected token ids below {vocabSize}, found {tokens[i]}", item: null);
+            }
+        }
+
+        foreach ((AlignedBuffer page, long offset, int bytes) in HeadRuns(cache, cached))
+        {
+            Take(page.Writable(offset, bytes));
+        }
+
+        byte[] expected = hash.GetHashAndReset();
+        byte[] found = new byte[expected.Length];
+        if (source.ReadAtLeast(found, found.Length, throwOnEndOfStream: false) < found.Length || !found.AsSpan().SequenceEqual(expected))
+        {
+            throw new ModelFormatException(Name, "the checksum does not match: the data is damaged or cut short", item: null);
+        }
+
+        cache.Commit(cached);
+        return new SavedSequence(seed, tokens, generated);
+
+        void Take(Span<byte> bytes)
+        {
+            int read = source.ReadAtLeast(bytes, bytes.Length, throwOnEndOfStream: false);
+            if (read < bytes.Length)
+            {
+                throw new ModelFormatException(Name, $"expected {bytes.Length} more bytes, found {read}", item: null);
+            }
+
+            hash.AppendData(bytes);
+        }
+    }
+
+    // The runs of memory that hold the first positions, adding pages to the cache as they are reached: a claim of many positions in a
+    // short file costs one page.
+    private static IEnumerable<(AlignedBuffer Page, long Offset, int Bytes)> HeadRuns(KvCache cache, int positions)
+    {
+        KvShape shape = cache.Shape;
+        for (int start = 0; start < positions; start += KvShape.PagePositions)
+        {
+            int count = Math.Min(KvShape.PagePositions, positions - start);
+            if (cache.Length < start + count)
+            {
+                cache.Reserve(start + count - cache.Length);
+            }
+
+            AlignedBuffer page = cache.Pages[start / KvShape.PagePositions];
+            for (int run = 0; run < shape.Layers * 2 * shape.KeyValueHeads; run++)
+            {
+                yield return (page, (long)run * shape.HeadElements * sizeof(float), count * shape.HeadDim * sizeof(float));
+            }
+        }
+    }
+}

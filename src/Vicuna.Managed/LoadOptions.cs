@@ -1,0 +1,34 @@
+using Vicuna.Managed.Chat;
+
+namespace Vicuna.Managed;
+
+/// <summary>How a model is loaded and run.</summary>
+public sealed record LoadOptions
+{
+    /// <summary>Threads that compute, the calling one included, 1 to 1,024. Default: the processors that this process may use (affinity and container limits count).</summary>
+    public int? Threads { get; init; }
+
+    /// <summary>Vector instructions. Default: the best.</summary>
+    public InstructionSet InstructionSet { get; init; }
+
+    /// <summary>Most tokens of a sequence, 2 or more. Default, and most: what the model was made for (<c>max_position_embeddings</c>).</summary>
+    public int? ContextLength { get; init; }
+
+    /// <summary>
+    /// False (the default) maps the weight files: no copy, memory shared between processes, loading in an instant; but a file that is cut short
+    /// while it is mapped ends the process. True copies them into memory first.
+    /// </summary>
+    public bool CopyToMemory { get; init; }
+
+    /// <summary>True (the default) follows symbolic links, as which the hub's cache stores files. False refuses them, for folders that others can write to.</summary>
+    public bool AllowSymbolicLinks { get; init; } = true;
+
+    /// <summary>The conversation template. Default: the model's own, as far as its files tell; Vicuna's where they say nothing.</summary>
+    public IPromptFormatter? PromptFormatter { get; init; }
+
+    /// <summary>Hears how far loading has come; called from the loading thread.</summary>
+    public IProgress<LoadProgress>? Progress { get; init; }
+
+    /// <summary>Tokens of a prompt that pass through the model together: a cancelled prompt stops within a part of such a chunk.</summary>
+    internal int PrefillChunkTokens { get; init; } = 64;
+}

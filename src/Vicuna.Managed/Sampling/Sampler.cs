@@ -1,0 +1,191 @@
+using System.Numerics.Tensors;
+
+namespace Vicuna.Managed.Sampling;
+
+/// <summary>
+/// Chooses a token from logits: bias, penalties, temperature, top-k, top-p, min-p, draw, in the order of Hugging Face's generate().
+/// Repetition penalty (Keskar et al. 2019) looks at prompt and answer, presence and frequency penalties (OpenAI's API) at the answer alone.
+/// Equal logits: the lower id first. Buffers are kept, so that a token allocates nothing. Not safe for concurrent use.
+/// </summary>
+/// <param name="vocabSize">V, number of token ids.</param>
+internal sealed class Sampler(int vocabSize)
+{
+    private const double NegligibleShare = 1e-4;
+
+    private readonly float[] _logits = new float[vocabSize];
+    private readonly float[] _keys = new float[vocabSize];
+    private readonly int[] _ids = new int[vocabSize];
+
+    /// <summary>Chooses the next token.</summary>
+    /// <param name="logits">f32 <c>[V]</c>.</param>
+    /// <param name="settings">The parameters.</param>
+    /// <param name="counts">What has occurred so far.</param>
+    /// <param name="position">Position that the token will have: selects the random number.</param>
+    /// <returns>A token id, 0 to V - 1.</returns>
+    /// <exception cref="NonFiniteLogitsException">A logit is NaN or +∞, or all are -∞.</exception>
+    public int Sample(ReadOnlySpan<float> logits, SamplingSettings settings, TokenCounts counts, int position)
+    {
+        Span<float> adjusted = _logits.AsSpan(0, logits.Length);
+        logits.CopyTo(adjusted);
+        Adjust(adjusted, settings, counts);
+        int best = Best(adjusted);
+        if (settings.Temperature == 0 || settings.TopK == 1)
+        {
+            return best;
+        }
+
+        float maximum = adjusted[best];
+        int candidates = Collect(adjusted, maximum, settings);
+        return Draw(maximum, candidates, settings, CounterRandom.NextDouble(settings.Seed, position));
+    }
+
+    private static void Adjust(Span<float> logits, SamplingSettings settings, TokenCounts counts)
+    {
+        foreach ((int token, float bias) in settings.LogitBias)
+        {
+            logits[token] += bias;
+        }
+
+        if (settings.RepetitionPenalty == 1 && settings.PresencePenalty == 0 && settings.FrequencyPenalty == 0)
+        {
+            return;
+        }
+
+        for (int i = 0; i < counts.Seen.Count; i++)
+        {
+            int token = counts.Seen[i];
+            double logit = logits[token];
+            if (counts.All(token) > 0)
+            {
+                logit = logit > 0 ? logit / settings.RepetitionPenalty : logit * settings.RepetitionPenalty;
+            }
+
+            int generated = counts.Generated(token);
+            logit -= (generated > 0 ? settings.PresencePenalty : 0) + (generated * settings.FrequencyPenalty);
+            logits[token] = (float)logit;
+        }
+    }
+
+    // The largest logit's first index. NaN compares with nothing, so it is looked for.
+    private static int Best(ReadOnlySpan<float> logits)
+    {
+        int best = TensorPrimitives.IndexOfMax(logits);
+        float maximum = best < 0 ? float.NaN : logits[best];
+        return float.IsFinite(maximum)
+            ? best
+            : throw new NonFiniteLogitsException($"The logits hold {maximum} at token {best}: the weights or the input are damaged, or every token was banned.");
+    }
+
+    // Candidates in descending order of logit, as (logit - maximum) / temperature in _keys and their ids in _ids.
+    private int Collect(ReadOnlySpan<float> logits, float maximum, SamplingSettings settings)
+    {
+        // With top-k off, tokens whose probability is below a ten-thousandth of (1 - top-p) / V lie outside the nucleus, and all of them
+        // together weigh too little to move its border. Leaving them out keeps the sort short. Min-p is a bound of the same kind.
+        double floor = settings.MinP;
+        if (settings.TopK == 0 && settings.TopP < 1)
+        {
+            floor = Math.Max(floor, NegligibleShare * (1 - settings.TopP) / logits.Length);
+        }
+
+        double threshold = floor > 0 ? maximum + (Math.Log(floor) * settings.Temperature) : double.NegativeInfinity;
+        // Min-p itself is applied after top-p with the exact bound; here a hair below it.
+        threshold -= 1e-3 * settings.Temperature;
+        int count = 0;
+        for (int id = 0; id < logits.Length; id++)
+        {
+            if (logits[id] >= threshold && logits[id] != float.NegativeInfinity)
+            {
+                _keys[count] = -logits[id];
+                _ids[count++] = id;
+            }
+        }
+
+        if (settings.TopK > 0 || settings.TopP < 1)
+        {
+            SortAscending(count);
+        }
+
+        return settings.TopK > 0 ? Math.Min(settings.TopK, count) : count;
+    }
+
+    private int Draw(float maximum, int candidates, SamplingSettings settings, double random)
+    {
+        double total = 0;
+        for (int i = 0; i < candidates; i++)
+        {
+            // _keys holds -logit before, and the weight e^((logit - maximum) / temperature) after.
+            _keys[i] = (float)Math.Exp((-_keys[i] - (double)maximum) / settings.Temperature);
+            total += _keys[i];
+        }
+
+        if (settings.TopP < 1)
+        {
+            double wanted = settings.TopP * total;
+            double mass = 0;
+            int kept = 0;
+            while (kept < candidates && (kept == 0 || mass < wanted))
+            {
+                mass += _keys[kept++];
+            }
+
+            (candidates, total) = (kept, mass);
+        }
+
+        if (settings.MinP > 0)
+        {
+            total = 0;
+            int kept = 0;
+            for (int i = 0; i < candidates; i++)
+            {
+                // The best candidate's weight is 1.
+                if (_keys[i] >= settings.MinP)
+                {
+                    (_keys[kept], _ids[kept]) = (_keys[i], _ids[i]);
+                    total += _keys[kept++];
+                }
+            }
+
+            candidates = kept;
+        }
+
+        double target = random * total;
+        for (int i = 0; i < candidates; i++)
+        {
+            target -= _keys[i];
+            if (target < 0)
+            {
+                return _ids[i];
+            }
+        }
+
+        // Rounding can leave a remainder: the last candidate with any weight takes it.
+        int last = candidates - 1;
+        while (last > 0 && _keys[last] == 0)
+        {
+            last--;
+        }
+
+        return _ids[last];
+    }
+
+    private void SortAscending(int count)
+    {
+        // Array.Sort is not stable: runs of equal keys are put in order of id afterwards, so that ties do not depend on the sort's inner workings.
+        Array.Sort(_keys, _ids, 0, count);
+        for (int start = 0; start < count;)
+        {
+            int end = start + 1;
+            while (end < count && _keys[end] == _keys[start])
+            {
+                end++;
+            }
+
+            if (end - start > 1)
+            {
+                Array.Sort(_ids, start, end - start);
+            }
+
+            start = end;
+        }
+    }
+}
