@@ -1,0 +1,39 @@
+using System.Buffers.Binary;
+
+namespace Vicuna.Managed.Kernels.Formats;
+
+/// <summary>
+/// Blocks of 32 four-bit numbers and a scale: x[i] = d · (q[i] - 8).
+/// <list type="table">
+/// <listheader><term>bytes</term><description>content</description></listheader>
+/// <item><term>0-1</term><description>d, f16</description></item>
+/// <item><term>2 + j, j 0-15</term><description>q[j] in bits 3-0, q[j + 16] in bits 7-4</description></item>
+/// </list>
+/// Source of the layout: ggml, <c>block_q4_0</c>.
+/// </summary>
+internal readonly struct Q4_0 : IWeightFormat<Q4_0>
+{
+    public static string Name => "q4_0";
+
+    public static int BlockElements => 32;
+
+    public static int BlockBytes => 18;
+
+    public static void Dequantize(ReadOnlySpan<byte> blocks, Span<float> destination)
+    {
+        int count = BlockSpans.Count<Q4_0>(blocks, destination);
+        for (int b = 0; b < count; b++)
+        {
+            ReadOnlySpan<byte> block = blocks.Slice(b * 18, 18);
+            float d = (float)BinaryPrimitives.ReadHalfLittleEndian(block);
+            ReadOnlySpan<byte> q = block.Slice(2, 16);
+            Span<float> lower = destination.Slice(b * 32, 16);
+            Span<float> upper = destination.Slice((b * 32) + 16, 16);
+            for (int j = 0; j < 16; j++)
+            {
+                lower[j] = d * ((q[j] & 0xf) - 8);
+                upper[j] = d * ((q[j] >> 4) - 8);
+            }
+        }
+    }
+}

@@ -1,0 +1,41 @@
+using System.Buffers.Binary;
+
+namespace Vicuna.Managed.Kernels.Formats;
+
+/// <summary>
+/// Blocks of 32 five-bit numbers and a scale: x[i] = d · (q[i] - 16).
+/// <list type="table">
+/// <listheader><term>bytes</term><description>content</description></listheader>
+/// <item><term>0-1</term><description>d, f16</description></item>
+/// <item><term>2-5</term><description>bit 4 of q[i] in bit i of a little-endian u32</description></item>
+/// <item><term>6 + j, j 0-15</term><description>bits 3-0 of q[j] in bits 3-0, of q[j + 16] in bits 7-4</description></item>
+/// </list>
+/// Source of the layout: ggml, <c>block_q5_0</c>.
+/// </summary>
+internal readonly struct Q5_0 : IWeightFormat<Q5_0>
+{
+    public static string Name => "q5_0";
+
+    public static int BlockElements => 32;
+
+    public static int BlockBytes => 22;
+
+    public static void Dequantize(ReadOnlySpan<byte> blocks, Span<float> destination)
+    {
+        int count = BlockSpans.Count<Q5_0>(blocks, destination);
+        for (int b = 0; b < count; b++)
+        {
+            ReadOnlySpan<byte> block = blocks.Slice(b * 22, 22);
+            float d = (float)BinaryPrimitives.ReadHalfLittleEndian(block);
+            uint high = BinaryPrimitives.ReadUInt32LittleEndian(block[2..]);
+            ReadOnlySpan<byte> q = block.Slice(6, 16);
+            Span<float> lower = destination.Slice(b * 32, 16);
+            Span<float> upper = destination.Slice((b * 32) + 16, 16);
+            for (int j = 0; j < 16; j++)
+            {
+                lower[j] = d * (((q[j] & 0xf) | (int)(((high >> j) & 1) << 4)) - 16);
+                upper[j] = d * (((q[j] >> 4) | (int)(((high >> (j + 16)) & 1) << 4)) - 16);
+            }
+        }
+    }
+}
