@@ -13,6 +13,9 @@ internal sealed class GgufMetadata
 
     private const int MaxKeyBytes = 65_535;
     private const int MaxStringBytes = 1 << 24;
+
+    // Of all keys and scalar strings together, which are decoded at once: 64 MB of memory, whatever the file's size.
+    private const int MaxCharacters = 1 << 25;
     private const int MaxArrayElements = 1 << 21;
 
     private readonly Dictionary<string, GgufValue> _values;
@@ -32,6 +35,7 @@ internal sealed class GgufMetadata
     public static GgufMetadata Read(GgufCursor cursor, int count, string fileName)
     {
         Dictionary<string, GgufValue> values = new(count, StringComparer.Ordinal);
+        long characters = 0;
         for (int i = 0; i < count; i++)
         {
             string key = cursor.ReadString("metadata key", 1, MaxKeyBytes);
@@ -39,6 +43,12 @@ internal sealed class GgufMetadata
             if (!values.TryAdd(key, value))
             {
                 throw cursor.Error(key, "the key comes twice");
+            }
+
+            characters += key.Length + (value.Text?.Length ?? 0);
+            if (characters > MaxCharacters)
+            {
+                throw cursor.Error(key, $"expected keys and strings of at most {MaxCharacters} characters in total, found more");
             }
         }
 

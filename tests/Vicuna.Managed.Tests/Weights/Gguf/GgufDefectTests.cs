@@ -102,6 +102,15 @@ public sealed class GgufDefectTests
     }
 
     [Fact]
+    public void Read_StringsOf48Megabytes_RefusesTheTotal()
+    {
+        byte[] text = GgufBuilder.Text(new string('t', 1 << 24));
+        byte[] file = new GgufBuilder().Pair("a", text).Pair("b", text).Pair("c", text).Build();
+        string message = Assert.Throws<ModelFormatException>(() => Read(file)).Message;
+        Assert.Contains("'b': expected keys and strings of at most 33554432", message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void Read_EveryTruncation_Refuses()
     {
         byte[] file = GgufBuilder.Create().Build();
