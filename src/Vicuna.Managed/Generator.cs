@@ -78,58 +78,21 @@ public sealed class Generator : IDisposable
     /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
     /// <exception cref="InvalidOperationException">Another call is under way.</exception>
     /// <exception cref="ObjectDisposedException">The generator or its model has been disposed.</exception>
-    public void Append(ReadOnlySpan<int> tokens, CancellationToken cancellationToken = default) => Append(tokens, null, cancellationToken);
+    public void Append(ReadOnlySpan<int> tokens, CancellationToken cancellationToken = default) => Extend(tokens, null, cancellationToken);
 
     /// <summary>Adds tokens and reports the logits after each of them.</summary>
     /// <param name="tokens">Token ids, at least one.</param>
-    /// <param name="observer">Called for every token in order, during the call; null = for none.</param>
+    /// <param name="observer">Called for every token in order, during the call.</param>
     /// <param name="cancellationToken">Checked twice per block and chunk of tokens.</param>
     /// <exception cref="ArgumentException">No tokens, or an id outside the vocabulary.</exception>
     /// <exception cref="ContextLengthExceededException">The context does not hold them.</exception>
     /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
     /// <exception cref="InvalidOperationException">Another call is under way.</exception>
     /// <exception cref="ObjectDisposedException">The generator or its model has been disposed.</exception>
-    public void Append(ReadOnlySpan<int> tokens, LogitsObserver? observer, CancellationToken cancellationToken = default)
+    public void AppendObserved(ReadOnlySpan<int> tokens, LogitsObserver observer, CancellationToken cancellationToken = default)
     {
-        if (tokens.IsEmpty)
-        {
-            throw new ArgumentException("Expected at least one token, found none.", nameof(tokens));
-        }
-
-        foreach (int token in tokens)
-        {
-            OptionsResolver.CheckToken(token, _decoder.Config.VocabSize, nameof(tokens));
-        }
-
-        Enter();
-        try
-        {
-            if (tokens.Length > ContextLength - _tokens.Count)
-            {
-                throw new ContextLengthExceededException(_tokens.Count + tokens.Length, ContextLength);
-            }
-
-            int before = _tokens.Count;
-            int cached = _cache.Length;
-            foreach (int token in tokens)
-            {
-                Add(token, generated: false);
-            }
-
-            try
-            {
-                Evaluate(before, observer, cancellationToken);
-            }
-            catch
-            {
-                Cut(before, cached);
-                throw;
-            }
-        }
-        finally
-        {
-            Exit();
-        }
+        ArgumentNullException.ThrowIfNull(observer);
+        Extend(tokens, observer, cancellationToken);
     }
 
     /// <summary>Encodes text and adds its tokens; at the beginning of the sequence with the beginning-of-sequence id, if the model's tokenizer uses one.</summary>
@@ -140,11 +103,11 @@ public sealed class Generator : IDisposable
     /// <exception cref="InvalidOperationException">The model has no tokenizer, or another call is under way.</exception>
     /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
     /// <exception cref="ObjectDisposedException">The generator or its model has been disposed.</exception>
-    public void Append(string text, CancellationToken cancellationToken = default)
+    public void AppendText(string text, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(text);
         SentencePieceTokenizer tokenizer = _tokenizer ?? throw new InvalidOperationException("The model has no tokenizer: append token ids instead.");
-        Append([.. tokenizer.Encode(text, addBos: Position == 0 && tokenizer.AddBos)], null, cancellationToken);
+        Extend([.. tokenizer.Encode(text, addBos: Position == 0 && tokenizer.AddBos)], null, cancellationToken);
     }
 
     /// <summary>Logits for the next token.</summary>
@@ -309,6 +272,49 @@ public sealed class Generator : IDisposable
     {
         _cache.Dispose();
         _state.Dispose();
+    }
+
+    private void Extend(ReadOnlySpan<int> tokens, LogitsObserver? observer, CancellationToken cancellationToken)
+    {
+        if (tokens.IsEmpty)
+        {
+            throw new ArgumentException("Expected at least one token, found none.", nameof(tokens));
+        }
+
+        foreach (int token in tokens)
+        {
+            OptionsResolver.CheckToken(token, _decoder.Config.VocabSize, nameof(tokens));
+        }
+
+        Enter();
+        try
+        {
+            if (tokens.Length > ContextLength - _tokens.Count)
+            {
+                throw new ContextLengthExceededException(_tokens.Count + tokens.Length, ContextLength);
+            }
+
+            int before = _tokens.Count;
+            int cached = _cache.Length;
+            foreach (int token in tokens)
+            {
+                Add(token, generated: false);
+            }
+
+            try
+            {
+                Evaluate(before, observer, cancellationToken);
+            }
+            catch
+            {
+                Cut(before, cached);
+                throw;
+            }
+        }
+        finally
+        {
+            Exit();
+        }
     }
 
     private void Add(int token, bool generated)

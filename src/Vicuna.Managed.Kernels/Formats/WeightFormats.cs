@@ -9,6 +9,14 @@ internal static class WeightFormats
         new WeightFormat<F32>(),
         new WeightFormat<F16>(),
         new WeightFormat<BF16>(),
+        new WeightFormat<Q8_0>(),
+        new WeightFormat<Q4_0>(),
+        new WeightFormat<Q4_1>(),
+        new WeightFormat<Q5_0>(),
+        new WeightFormat<Q5_1>(),
+        new WeightFormat<Q4_K>(),
+        new WeightFormat<Q5_K>(),
+        new WeightFormat<Q6_K>(),
     ];
 
     /// <summary>Finds a format by its name, or null.</summary>

@@ -29,10 +29,15 @@ internal sealed unsafe class MappedFile : MemoryBlock
     /// <exception cref="UnauthorizedAccessException">The file may not be read.</exception>
     public static MappedFile Open(string path)
     {
-        long length = CheckedLength(path);
+        Check(path);
         using SafeFileHandle handle = File.OpenHandle(path, FileMode.Open, FileAccess.Read, FileShare.Read);
         // The handle's own length, not the directory's: the file may have been replaced since it was looked up.
-        length = RandomAccess.GetLength(handle) is > 0 and long found ? found : length;
+        long length = RandomAccess.GetLength(handle);
+        if (length == 0)
+        {
+            throw new IOException($"{path}: the file is empty.");
+        }
+
         MemoryMappedFile file = MemoryMappedFile.CreateFromFile(handle, null, length, MemoryMappedFileAccess.Read, HandleInheritability.None, leaveOpen: true);
         try
         {
@@ -57,7 +62,7 @@ internal sealed unsafe class MappedFile : MemoryBlock
     /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
     public static AlignedBuffer LoadResident(string path, Action<long>? progress, CancellationToken cancellationToken)
     {
-        CheckedLength(path);
+        Check(path);
         using SafeFileHandle handle = File.OpenHandle(path, FileMode.Open, FileAccess.Read, FileShare.Read, FileOptions.SequentialScan);
         long length = RandomAccess.GetLength(handle);
         AlignedBuffer buffer = AlignedBuffer.Allocate(length);
@@ -89,7 +94,7 @@ internal sealed unsafe class MappedFile : MemoryBlock
     }
 
     // Pipes and devices have length 0 too: refusing it before the open keeps a pipe from blocking for ever.
-    private static long CheckedLength(string path)
+    private static void Check(string path)
     {
         FileInfo info = new(path);
         if (!info.Exists)
@@ -97,11 +102,9 @@ internal sealed unsafe class MappedFile : MemoryBlock
             throw new FileNotFoundException(Directory.Exists(path) ? $"{path}: expected a file, found a directory." : $"{path}: no such file.", path);
         }
 
-        if (info.ResolveLinkTarget(returnFinalTarget: true) is FileInfo target)
+        if ((info.ResolveLinkTarget(returnFinalTarget: true) as FileInfo ?? info).Length == 0)
         {
-            info = target;
+            throw new IOException($"{path}: the file is empty (or not a regular file).");
         }
-
-        return info.Length > 0 ? info.Length : throw new IOException($"{path}: the file is empty (or not a regular file).");
     }
 }

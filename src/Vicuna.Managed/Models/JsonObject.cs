@@ -80,6 +80,9 @@ internal sealed class JsonObject
     /// <summary>A string, or null.</summary>
     public string? String(string key) => Find(key) is { } value ? StringOf(key, value) : null;
 
+    /// <summary>A string, or the JSON text of a value of another kind; null where absent.</summary>
+    public string? StringOrOther(string key) => Find(key) is not { } value ? null : value.ValueKind == JsonValueKind.String ? StringOf(key, value) : value.GetRawText();
+
     /// <summary>A whole number or a list of them; empty where absent.</summary>
     public IReadOnlyList<int> IntOrInts(string key) => Find(key) is not { } value
         ? []
