@@ -124,7 +124,8 @@ internal sealed class TorchFileBuilder
         if (record.HasDescriptor && size > 0)
         {
             bool wide = large || offset >= AllOnes;
-            output.Write(Join(U32(0x08074b50), U32(crc), wide ? Join(U64(size), U64(size)) : Join(U32((uint)size), U32((uint)size))));
+            byte[] stated = wide ? U64(record.DescriptorSize ?? size) : U32((uint)(record.DescriptorSize ?? size));
+            output.Write(Join(U32(0x08074b50), U32(record.DescriptorCrc ?? crc), stated, stated));
         }
 
         output.Write(record.Slack);

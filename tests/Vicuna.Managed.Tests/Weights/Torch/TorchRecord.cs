@@ -41,6 +41,10 @@ internal sealed class TorchRecord
 
     public bool HasDescriptor { get; set; } = true;
 
+    public uint? DescriptorCrc { get; set; }
+
+    public ulong? DescriptorSize { get; set; }
+
     /// <summary>Bytes between this record and the next.</summary>
     public byte[] Slack { get; set; } = [];
 }

@@ -26,6 +26,8 @@ public sealed class ZipDirectoryTests
         ["Z4 shorter than its place"] = (file => file["data.pkl"].Size = file["data.pkl"].CompressedSize = 200, "unknown bytes after its data"),
         ["Z4 slack"] = (file => file["data.pkl"].Slack = new byte[16], "32 unknown bytes after its data"),
         ["Z4 unmarked descriptor"] = (Unmarked, "16 unknown bytes after its data"),
+        ["Z4 descriptor of another checksum"] = (file => file["data.pkl"].DescriptorCrc = 1, "16 unknown bytes after its data"),
+        ["Z4 descriptor of another size"] = (file => file["data.pkl"].DescriptorSize = 1, "16 unknown bytes after its data"),
         ["Z4 header in the directory"] = (file => file["data.pkl"].Offset = 100_000, "does not lie before the directory"),
         ["Z4 data in the directory"] = (file => file["version"].Size = file["version"].CompressedSize = 400, "do not lie before the directory"),
         ["Z5 duplicate"] = (file => file.Add("data.pkl", PickleWriter.Reference), "holds this name twice"),
