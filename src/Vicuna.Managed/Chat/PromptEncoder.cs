@@ -36,9 +36,9 @@ public static class PromptEncoder
                     text.Append(segment.Value);
                     joinNext = false;
                     break;
-                case PromptSegmentKind.Piece when FindControl(tokenizer, segment.Value) is not null:
+                case PromptSegmentKind.Piece when tokenizer.TryGetId(segment.Value, out int id) && tokenizer.TypeOf(id) == PieceType.Control:
                     EncodeText(tokenizer, text, ids);
-                    ids.Write([FindControl(tokenizer, segment.Value)!.Value]);
+                    ids.Write([id]);
                     break;
                 case PromptSegmentKind.Piece:
                     text.Append(segment.Value);
@@ -50,7 +50,9 @@ public static class PromptEncoder
                     break;
                 case PromptSegmentKind.Eos:
                     EncodeText(tokenizer, text, ids);
-                    ids.Write([tokenizer.EosId ?? throw new ArgumentException($"Segment {i}: expected an EOS piece in the vocabulary, found none.", nameof(segments))]);
+                    ids.Write([
+                        tokenizer.EosId ?? throw new ArgumentException($"Segment {i}: expected an EOS piece in the vocabulary, found none.", nameof(segments)),
+                    ]);
                     break;
                 default:
                     throw new ArgumentException($"Segment {i}: expected a known kind, found {(int)segment.Kind}.", nameof(segments));
@@ -60,9 +62,6 @@ public static class PromptEncoder
         EncodeText(tokenizer, text, ids);
         return ids.WrittenSpan.ToArray();
     }
-
-    private static int? FindControl(SentencePieceTokenizer tokenizer, string piece) =>
-        tokenizer.TryGetId(piece, out int id) && tokenizer.TypeOf(id) == PieceType.Control ? id : null;
 
     private static void EncodeText(SentencePieceTokenizer tokenizer, StringBuilder text, ArrayBufferWriter<int> ids)
     {

@@ -145,7 +145,7 @@ internal static class GgufCheckpoint
             BosId = Id("bos", 1),
             EosId = Id("eos", 2),
             PadId = Id("padding", -1),
-            ByteFallback = true,
+            ByteFallback = types.Contains((int)PieceType.Byte),
             AddDummyPrefix = !metadata.TryGetBool("tokenizer.ggml.add_space_prefix", out bool prefix) || prefix,
             RemoveExtraWhitespaces = metadata.TryGetBool("tokenizer.ggml.remove_extra_whitespaces", out bool remove) && remove,
         };

@@ -1,6 +1,8 @@
 namespace Vicuna.Managed.Tokenization;
 
-/// <summary>What a piece of a vocabulary is for; the numbers are SentencePiece's own (<c>sentencepiece_model.proto</c>) and GGUF's <c>tokenizer.ggml.token_type</c>.</summary>
+/// <summary>
+/// What a piece of a vocabulary is for. The numbers are those of <c>sentencepiece_model.proto</c>, which GGUF's <c>tokenizer.ggml.token_type</c> has too.
+/// </summary>
 public enum PieceType
 {
     /// <summary>Ordinary text, made by merging.</summary>

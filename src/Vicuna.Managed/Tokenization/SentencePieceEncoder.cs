@@ -196,7 +196,7 @@ internal sealed class SentencePieceEncoder
     private void Propose(EncoderWorkspace work, ReadOnlySpan<char> text, ReadOnlySpan<EncoderWorkspace.Symbol> symbols, int leftIndex)
     {
         ref readonly EncoderWorkspace.Symbol left = ref symbols[leftIndex];
-        if (left.Next < 0 || IsUserDefined(left.Id))
+        if (left.Next < 0 || IsUserDefined(left.Id) || IsUserDefined(symbols[left.Next].Id))
         {
             return;
         }
@@ -211,7 +211,7 @@ internal sealed class SentencePieceEncoder
         work.Push(new EncoderWorkspace.Merge(((ulong)_ranks[id] << 32) | (uint)leftIndex, length, id));
         if (_model.Types[id] == PieceType.Unused)
         {
-            // As in SentencePiece the latest proposal holds for the whole text, even where the piece came about by another one.
+            // SentencePiece keeps the latest parts for the whole text. They are the same each time: merging within a piece knows no context.
             work.Splits[id] = left.Length;
         }
     }

@@ -65,7 +65,9 @@ internal sealed class SentencePieceModel
     /// <param name="pieces">Texts <c>[V]</c>, which the model keeps.</param>
     /// <param name="scores">Merge priorities <c>[V]</c>, which the model keeps.</param>
     /// <param name="types">Types <c>[V]</c> as <see cref="PieceType"/> numbers.</param>
-    /// <param name="options">Special ids and normalization.</param>
+    /// <param name="options">
+    /// Special ids and normalization. For GGUF: byte fallback where there are byte pieces, and its own default of keeping extra spaces.
+    /// </param>
     /// <param name="fileName">The file's name, for messages.</param>
     /// <exception cref="ModelFormatException">The vocabulary is damaged.</exception>
     /// <remarks>
@@ -162,9 +164,15 @@ internal sealed class SentencePieceModel
             return (PieceType)type;
         }
 
-        return piece.Length > MaxUserDefinedLength
-            ? throw new ModelFormatException(fileName, $"expected at most {MaxUserDefinedLength} characters in a user-defined piece, found {piece.Length}", Name(id))
-            : piece.StartsWith("<|", StringComparison.Ordinal) && piece.EndsWith("|>", StringComparison.Ordinal) ? PieceType.Control : PieceType.UserDefined;
+        if (piece.Length > MaxUserDefinedLength)
+        {
+            throw new ModelFormatException(
+                fileName, $"expected at most {MaxUserDefinedLength} characters in a user-defined piece, found {piece.Length}", Name(id));
+        }
+
+        return piece.Length > 4 && piece.StartsWith("<|", StringComparison.Ordinal) && piece.EndsWith("|>", StringComparison.Ordinal)
+            ? PieceType.Control
+            : PieceType.UserDefined;
     }
 
     private static void CheckId(int id, string item, PieceType[] types, string fileName)

@@ -1,0 +1,83 @@
+using System.CommandLine;
+using Vicuna.Managed.Chat;
+
+namespace Vicuna.Managed.Cli;
+
+/// <summary>Options that several verbs share. Each verb has its own instances: an option belongs to one command.</summary>
+internal sealed class CommonOptions
+{
+    private const string EmbeddedPrefix = "pico-vicuna/";
+
+    private readonly Option<string?> _model = new("--model")
+    {
+        Description = "A Hugging Face folder or a .gguf file. Default: the embedded model pico-vicuna.",
+        HelpName = "PATH",
+    };
+
+    private readonly Option<int?> _threads = OptionsOf.Int("--threads", "Threads that compute. Default: all processors of this process.", 1, 1024);
+
+    private readonly Option<string> _isa = new("--isa") { Description = "Instruction set.", DefaultValueFactory = _ => "best" };
+
+    private readonly Option<string> _quantize = new("--quantize") { Description = "Quantization at load. This version has none.", DefaultValueFactory = _ => "none" };
+
+    private readonly Option<string> _cache = new("--kv") { Description = "Storage of keys and values. This version has f32.", DefaultValueFactory = _ => "f32" };
+
+    private readonly Option<bool> _json = new("--json") { Description = "Print JSON, one object a line." };
+
+    /// <summary>Adds the options to a verb.</summary>
+    /// <param name="command">The verb.</param>
+    /// <param name="computes">Whether the verb runs the model, and so has options of how.</param>
+    public CommonOptions(Command command, bool computes)
+    {
+        _isa.AcceptOnlyFromAmong("best", "scalar", "avx2", "avx512");
+        _quantize.AcceptOnlyFromAmong("none");
+        _cache.AcceptOnlyFromAmong("f32");
+        command.Add(_model);
+        command.Add(_json);
+        if (computes)
+        {
+            command.Add(_threads);
+            command.Add(_isa);
+            command.Add(_quantize);
+            command.Add(_cache);
+        }
+    }
+
+    /// <summary>Whether JSON was asked for.</summary>
+    public bool Json(ParseResult parsed) => parsed.GetValue(_json);
+
+    /// <summary>The model's path, or null for the embedded one.</summary>
+    public string? ModelPath(ParseResult parsed) => parsed.GetValue(_model) is { } path
+        ? path.Length > 0 ? path : throw new WrongUsageException("--model: expected a path, found an empty string.")
+        : null;
+
+    /// <summary>The embedded model's files.</summary>
+    public static IReadOnlyDictionary<string, ReadOnlyMemory<byte>> EmbeddedModel() => EmbeddedFiles.Read(typeof(CommonOptions).Assembly, EmbeddedPrefix);
+
+    /// <summary>Loads the model that was named.</summary>
+    public LanguageModel Load(ParseResult parsed, CancellationToken cancellationToken) => Load(parsed, null, cancellationToken);
+
+    /// <summary>Loads the model that was named, with a conversation template of the caller's.</summary>
+    public LanguageModel Load(ParseResult parsed, IPromptFormatter? formatter, CancellationToken cancellationToken)
+    {
+        LoadOptions options = new()
+        {
+            PromptFormatter = formatter,
+            Threads = parsed.GetValue(_threads),
+            InstructionSet = parsed.GetValue(_isa) switch
+            {
+                "scalar" => InstructionSet.Scalar,
+                "avx2" => InstructionSet.Avx2,
+                "avx512" => InstructionSet.Avx512,
+                _ => InstructionSet.Best,
+            },
+        };
+        LanguageModel model = ModelPath(parsed) is { } path ? LanguageModel.Load(path, options, cancellationToken) : LanguageModel.LoadFiles(EmbeddedModel(), options);
+        foreach (string warning in model.Info.Warnings)
+        {
+            Console.Error.WriteLine($"vicuna: warning: {warning}");
+        }
+
+        return model;
+    }
+}
