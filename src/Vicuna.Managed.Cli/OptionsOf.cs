@@ -36,13 +36,11 @@ internal static class OptionsOf
         CustomParser = result => long.TryParse(Text(result), NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out long value) ? value : Wrong<long?>(result, "a whole number"),
     };
 
-    /// <summary>Token ids with commas between them, or nothing.</summary>
-    public static Option<int[]?> Ids(string name, string description) => new(name)
+    /// <summary>Token ids with commas between them; an absent option is an empty array, one that is there never is.</summary>
+    public static Option<int[]> Ids(string name, string description) => new(name)
     {
         Description = description,
         HelpName = "1,2,3",
-        // Without this an absent option of an array type counts as an empty array.
-        DefaultValueFactory = _ => null,
         CustomParser = result =>
         {
             string[] parts = Text(result).Split(',', StringSplitOptions.TrimEntries);
@@ -51,7 +49,7 @@ internal static class OptionsOf
             {
                 if (!int.TryParse(parts[i], NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out ids[i]))
                 {
-                    return Wrong<int[]?>(result, "token ids with commas between them");
+                    return Wrong<int[]>(result, "token ids with commas between them");
                 }
             }
 

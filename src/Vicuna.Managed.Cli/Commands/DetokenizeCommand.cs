@@ -9,7 +9,7 @@ internal static class DetokenizeCommand
     /// <summary>Makes the verb.</summary>
     public static Command Create()
     {
-        Option<int[]?> ids = OptionsOf.Ids("--ids", "The token ids.");
+        Option<int[]> ids = OptionsOf.Ids("--ids", "The token ids.");
         ids.Required = true;
         Command command = new("detokenize", "Turns token ids into text.") { ids };
         CommonOptions common = new(command, computes: false);

@@ -9,16 +9,16 @@ internal static class GenerateCommand
     public static Command Create()
     {
         Option<string?> text = new("--prompt") { Description = "The text to continue, encoded as the model's tokenizer does by default.", HelpName = "TEXT" };
-        Option<int[]?> ids = OptionsOf.Ids("--ids", "Token ids to continue, taken as they are.");
+        Option<int[]> ids = OptionsOf.Ids("--ids", "Token ids to continue, taken as they are.");
         Command command = new("generate", "Continues a text, streaming.") { text, ids };
         SamplingOptions sampling = new(command);
         CommonOptions common = new(command, computes: true);
         command.SetAction(async (parsed, cancellationToken) =>
         {
-            Prompt prompt = (parsed.GetValue(text), parsed.GetValue(ids)) switch
+            Prompt prompt = (parsed.GetValue(text), parsed.GetValue(ids) ?? []) switch
             {
-                ({ } given, null) => given,
-                (null, { } tokens) => tokens,
+                ({ } given, []) => given,
+                (null, [_, ..] tokens) => tokens,
                 _ => throw new WrongUsageException("generate: expected either --prompt or --ids."),
             };
             bool json = common.Json(parsed);

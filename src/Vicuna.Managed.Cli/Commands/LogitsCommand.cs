@@ -11,7 +11,7 @@ internal static class LogitsCommand
     /// <summary>Makes the verb.</summary>
     public static Command Create()
     {
-        Option<int[]?> ids = OptionsOf.Ids("--ids", "The token ids; nothing is added to them.");
+        Option<int[]> ids = OptionsOf.Ids("--ids", "The token ids; nothing is added to them.");
         ids.Required = true;
         Option<bool> all = new("--all") { Description = "Logits of every position, not of the last alone." };
         Command command = new("logits", "Runs token ids through the model and prints the logits for the next token.") { ids, all };
