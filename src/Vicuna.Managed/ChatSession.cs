@@ -39,9 +39,30 @@ public sealed class ChatSession : IDisposable
     /// <exception cref="InvalidOperationException">Another turn is under way.</exception>
     /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
     /// <exception cref="ObjectDisposedException">The session or its model has been disposed.</exception>
-    public async IAsyncEnumerable<GenerationChunk> SendAsync(string message, [EnumeratorCancellation] CancellationToken cancellationToken = default)
+    public IAsyncEnumerable<GenerationChunk> SendAsync(string message, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(message);
+        return Turn(message, cancellationToken);
+    }
+
+    /// <summary>Forgets all turns; the system message stays.</summary>
+    /// <exception cref="InvalidOperationException">A turn is under way.</exception>
+    public void Clear()
+    {
+        if (Interlocked.Exchange(ref _busy, 1) == 1)
+        {
+            throw new InvalidOperationException("A turn of this conversation is under way.");
+        }
+
+        _history.RemoveAll(message => message.Role != ChatRole.System);
+        Volatile.Write(ref _busy, 0);
+    }
+
+    /// <summary>Frees the conversation's memory.</summary>
+    public void Dispose() => _generator.Dispose();
+
+    private async IAsyncEnumerable<GenerationChunk> Turn(string message, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
         if (Interlocked.Exchange(ref _busy, 1) == 1)
         {
             throw new InvalidOperationException("A turn of this conversation is under way; one turn at a time.");
@@ -67,22 +88,6 @@ public sealed class ChatSession : IDisposable
             Volatile.Write(ref _busy, 0);
         }
     }
-
-    /// <summary>Forgets all turns; the system message stays.</summary>
-    /// <exception cref="InvalidOperationException">A turn is under way.</exception>
-    public void Clear()
-    {
-        if (Interlocked.Exchange(ref _busy, 1) == 1)
-        {
-            throw new InvalidOperationException("A turn of this conversation is under way.");
-        }
-
-        _history.RemoveAll(message => message.Role != ChatRole.System);
-        Volatile.Write(ref _busy, 0);
-    }
-
-    /// <summary>Frees the conversation's memory.</summary>
-    public void Dispose() => _generator.Dispose();
 
     private void Answer(ChatMessage question, Action<GenerationChunk> emit, CancellationToken cancellationToken)
     {

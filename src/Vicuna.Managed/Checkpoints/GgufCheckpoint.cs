@@ -101,7 +101,7 @@ internal static class GgufCheckpoint
             MlpBias = tensors.ContainsKey("model.layers.0.mlp.gate_proj.bias"),
             SlidingWindow = Optional("attention.sliding_window") is > 0 and int window ? window : null,
             BosTokenId = tokenizer?.BosId,
-            EosTokenIds = tokenizer?.EosId is { } eos ? [eos] : [],
+            EosTokenIds = [.. new[] { tokenizer?.EosId, TokenId("eot"), TokenId("eom") }.OfType<int>().Distinct()],
         };
         config.Validate(fileName);
         return config;
@@ -109,6 +109,8 @@ internal static class GgufCheckpoint
         int Required(string key) => Optional(key) ?? throw Missing($"{name}.{key}");
 
         int? Optional(string key) => metadata.TryGetInt($"{name}.{key}", out int value) ? value : null;
+
+        int? TokenId(string key) => metadata.TryGetInt($"tokenizer.ggml.{key}_token_id", out int id) ? id : null;
 
         int Rows(string tensor) => tensors.TryGetValue(tensor, out StoredTensor? stored) && stored.Info.Shape is [<= int.MaxValue and long rows, _] ? (int)rows : throw Missing($"{name}.vocab_size");
 

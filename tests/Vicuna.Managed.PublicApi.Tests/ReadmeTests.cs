@@ -1,0 +1,126 @@
+using System.Reflection;
+using System.Text.RegularExpressions;
+using Microsoft.CodeAnalysis;
+using Microsoft.CodeAnalysis.CSharp;
+using Vicuna.Managed.Tests.Support;
+
+namespace Vicuna.Managed.PublicApi.Tests;
+
+/// <summary>The README's snippets are compiled against the public API and run, its commands are run, with the embedded model in the place of the real one.</summary>
+[CollectionDefinition(nameof(ReadmeTests), DisableParallelization = true)]
+[Collection(nameof(ReadmeTests))]
+public sealed partial class ReadmeTests
+{
+    private const string ModelName = "st-vicuna-v1.3-5.5b-taylor";
+
+    private static readonly string Readme = File.ReadAllText(RepositoryFolder.Find("README.md")).ReplaceLineEndings("\n");
+
+    public static TheoryData<int, string> Snippets()
+    {
+        TheoryData<int, string> data = [];
+        foreach (string snippet in Blocks("csharp"))
+        {
+            data.Add(data.Count + 1, snippet);
+        }
+
+        return data;
+    }
+
+    public static TheoryData<string> ToolCommands() => [.. Blocks("sh").SelectMany(block => block.Split('\n')).Where(line => line.StartsWith("vicuna ", StringComparison.Ordinal))];
+
+    [Theory]
+    [MemberData(nameof(Snippets))]
+    public async Task Snippet_CompilesAndRuns(int number, string snippet)
+    {
+        CSharpCompilation compilation = CSharpCompilation.Create(
+            $"Snippet{number}",
+            [CSharpSyntaxTree.ParseText("global using System; global using System.Collections.Generic; global using System.IO; global using System.Linq; global using System.Threading; global using System.Threading.Tasks;"), CSharpSyntaxTree.ParseText(snippet)],
+            ((string)AppContext.GetData("TRUSTED_PLATFORM_ASSEMBLIES")!).Split(Path.PathSeparator).Select(path => MetadataReference.CreateFromFile(path)),
+            new CSharpCompilationOptions(OutputKind.ConsoleApplication, nullableContextOptions: NullableContextOptions.Enable));
+        using MemoryStream image = new();
+        var emitted = compilation.Emit(image, cancellationToken: TestContext.Current.CancellationToken);
+        Assert.True(emitted.Success, string.Join('\n', emitted.Diagnostics));
+        Assert.DoesNotContain(emitted.Diagnostics, diagnostic => diagnostic.Severity >= DiagnosticSeverity.Warning);
+
+        string output = await RunBesideTheModel(Assembly.Load(image.ToArray()).EntryPoint!);
+        Assert.Matches(number switch
+        {
+            1 => "^\\w",
+            2 => "^\\S",
+            3 => "tokens in",
+            4 => "^Three plus four is seven\\.\nThe sky is blue\\.\n$",
+            5 => "^1024 logits after \\d+ tokens\nTrue\nTrue\n$",
+            6 => "^1,968,256 parameters",
+            _ => "no expectation for a new snippet: add one",
+        }, output);
+    }
+
+    [Theory]
+    [MemberData(nameof(ToolCommands))]
+    public void ToolCommand_RunsAndPrints(string command)
+    {
+        using TempFolder folder = new();
+        File.Copy(RepositoryFolder.Find("README.md"), folder.File("README.md"));
+        string[] arguments = [.. ArgumentPattern().Matches(command).Skip(1).Select(match => match.Value.Trim('"'))];
+        Tool.Outcome outcome = Tool.Run(Tool.VicunaPath, arguments, folder.Path, input: null);
+        Assert.True(outcome.ExitCode == 0, outcome.Error);
+        Assert.NotEmpty(outcome.Output.Trim());
+    }
+
+    [Fact]
+    public void ChatCommand_StreamsAnAnswerAndTakesAPrompt()
+    {
+        Assert.Contains("dotnet run -c Release --project samples/Chat", Blocks("sh").Select(block => block.Trim()));
+        Tool.Outcome outcome = Tool.Run(Tool.ChatPath, [], workingFolder: null, input: "What color is the sky?\n\n");
+        Assert.True(outcome.ExitCode == 0, outcome.Error);
+        // The model's own defaults draw at random: that there are two answers is certain, their words are not.
+        Assert.Matches("^> Tell me a story about a cat\\.\n\\w[^\n]+\n\\[\\d+ tokens, \\d+ per second\\]\n> \\w[^\n]+\n\\[\\d+ tokens", outcome.Output.ReplaceLineEndings("\n"));
+    }
+
+    [Fact]
+    public void TestCommand_IsTheOneThatContinuousIntegrationRuns()
+    {
+        const string command = "dotnet test -c Release";
+        Assert.Contains(command, Blocks("sh").Select(block => block.Trim()));
+        Assert.Contains(command, File.ReadAllText(RepositoryFolder.Find(".ci/run")), StringComparison.Ordinal);
+    }
+
+    private static IEnumerable<string> Blocks(string language) => BlockPattern().Matches(Readme).Where(match => match.Groups[1].Value == language).Select(match => match.Groups[2].Value);
+
+    private static async Task<string> RunBesideTheModel(MethodInfo entryPoint)
+    {
+        using TempFolder folder = new();
+        Directory.CreateDirectory(folder.File(ModelName));
+        foreach (string file in Directory.GetFiles(RepositoryFolder.Find("samples/models/pico-vicuna")))
+        {
+            File.Copy(file, Path.Combine(folder.File(ModelName), Path.GetFileName(file)));
+        }
+
+        string before = Environment.CurrentDirectory;
+        TextWriter console = Console.Out;
+        using StringWriter output = new();
+        try
+        {
+            Environment.CurrentDirectory = folder.Path;
+            Console.SetOut(output);
+            object? result = entryPoint.Invoke(null, entryPoint.GetParameters().Length == 0 ? null : [Array.Empty<string>()]);
+            if (result is Task task)
+            {
+                await task;
+            }
+        }
+        finally
+        {
+            Console.SetOut(console);
+            Environment.CurrentDirectory = before;
+        }
+
+        return output.ToString().ReplaceLineEndings("\n");
+    }
+
+    [GeneratedRegex("```(\\w+)\n(.*?)```", RegexOptions.Singleline)]
+    private static partial Regex BlockPattern();
+
+    [GeneratedRegex("\"[^\"]*\"|\\S+")]
+    private static partial Regex ArgumentPattern();
+}
