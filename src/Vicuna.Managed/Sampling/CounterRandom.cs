@@ -14,7 +14,8 @@ internal static class CounterRandom
     public static double NextDouble(long seed, int position) =>
         (Mix(Mix(unchecked((ulong)seed + GoldenGamma)) + unchecked(((ulong)(uint)position + 1) * GoldenGamma)) >> 11) * (1.0 / (1UL << 53));
 
-    private static ulong Mix(ulong z)
+    /// <summary>Spreads the bits of a counter: the finalizer by itself, for streams with a counter of their own.</summary>
+    public static ulong Mix(ulong z)
     {
         unchecked
         {
