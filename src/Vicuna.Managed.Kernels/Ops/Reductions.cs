@@ -21,25 +21,6 @@ internal readonly struct SumReduction : IReduction
     public static float Fold(Vector256<float> lower, Vector256<float> upper) => Vector256.Sum(lower + upper);
 }
 
-/// <summary>Σ x².</summary>
-internal readonly struct SumOfSquaresReduction : IReduction
-{
-    /// <inheritdoc/>
-    public static float Identity => 0f;
-
-    /// <inheritdoc/>
-    public static float Accumulate(float sum, float x) => MathF.FusedMultiplyAdd(x, x, sum);
-
-    /// <inheritdoc/>
-    public static Vector256<float> Accumulate(Vector256<float> sum, Vector256<float> x) => Vector256.FusedMultiplyAdd(x, x, sum);
-
-    /// <inheritdoc/>
-    public static Vector512<float> Accumulate(Vector512<float> sum, Vector512<float> x) => Vector512.FusedMultiplyAdd(x, x, sum);
-
-    /// <inheritdoc/>
-    public static float Fold(Vector256<float> lower, Vector256<float> upper) => Vector256.Sum(lower + upper);
-}
-
 /// <summary>The largest element; NaN when any element is NaN.</summary>
 internal readonly struct MaxReduction : IReduction
 {
