@@ -7,12 +7,13 @@ namespace Vicuna.Managed.Kernels.Ops;
 /// e^x with the same operations at every width, so that a result depends neither on the tier nor on where an element stands in a span
 /// (the runtime's own vector and scalar exponentials differ in the last bit).
 /// Method: x = n·ln 2 + r with |r| ≤ ln 2 / 2 (Cody and Waite 1980: ln 2 in two parts), e^r by its Taylor polynomial of degree 7 in Horner's
-/// form, times 2^n. The next term is below 5.3e-9. Inputs are limited to ±88: e^-88 (6e-39) stands for all smaller values, e^88 for all larger.
-/// NaN stays NaN.
+/// form, times 2^n. The next term is below 5.3e-9. Inputs are limited to -88 and 89, where the exponent field of 2^n has run empty or full:
+/// the result is 0 below -87.68 (2^-126.5) and +∞ above 88.37 (2^127.5), so that x / (1 + e^-x) has the right limits. NaN stays NaN.
 /// </summary>
 internal static class VectorMath
 {
-    private const float Limit = 88f;
+    private const float Lowest = -88f;                 // n = -127: 2^n becomes 0
+    private const float Highest = 89f;                 // n = 128: 2^n becomes +∞
     private const float Log2E = 1.44269504f;
     private const float Ln2High = 0.693359375f;        // 10 significant bits: n · Ln2High is exact
     private const float Ln2Low = -2.12194440e-4f;      // ln 2 - Ln2High
@@ -25,8 +26,8 @@ internal static class VectorMath
     public static float Exp(float x)
     {
         // Comparisons with NaN are false, so that it passes through both limits.
-        x = x > Limit ? Limit : x;
-        x = x < -Limit ? -Limit : x;
+        x = x > Highest ? Highest : x;
+        x = x < Lowest ? Lowest : x;
         float shifted = MathF.FusedMultiplyAdd(x, Log2E, RoundToInteger);
         float n = shifted - RoundToInteger;
         float r = MathF.FusedMultiplyAdd(n, -Ln2High, x);
@@ -46,9 +47,10 @@ internal static class VectorMath
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector256<float> Exp(Vector256<float> x)
     {
-        Vector256<float> limit = Vector256.Create(Limit);
-        x = Vector256.ConditionalSelect(Vector256.GreaterThan(x, limit), limit, x);
-        x = Vector256.ConditionalSelect(Vector256.LessThan(x, -limit), -limit, x);
+        Vector256<float> highest = Vector256.Create(Highest);
+        Vector256<float> lowest = Vector256.Create(Lowest);
+        x = Vector256.ConditionalSelect(Vector256.GreaterThan(x, highest), highest, x);
+        x = Vector256.ConditionalSelect(Vector256.LessThan(x, lowest), lowest, x);
         Vector256<float> shifted = Vector256.FusedMultiplyAdd(x, Vector256.Create(Log2E), Vector256.Create(RoundToInteger));
         Vector256<float> n = shifted - Vector256.Create(RoundToInteger);
         Vector256<float> r = Vector256.FusedMultiplyAdd(n, Vector256.Create(-Ln2High), x);
@@ -68,9 +70,10 @@ internal static class VectorMath
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector512<float> Exp(Vector512<float> x)
     {
-        Vector512<float> limit = Vector512.Create(Limit);
-        x = Vector512.ConditionalSelect(Vector512.GreaterThan(x, limit), limit, x);
-        x = Vector512.ConditionalSelect(Vector512.LessThan(x, -limit), -limit, x);
+        Vector512<float> highest = Vector512.Create(Highest);
+        Vector512<float> lowest = Vector512.Create(Lowest);
+        x = Vector512.ConditionalSelect(Vector512.GreaterThan(x, highest), highest, x);
+        x = Vector512.ConditionalSelect(Vector512.LessThan(x, lowest), lowest, x);
         Vector512<float> shifted = Vector512.FusedMultiplyAdd(x, Vector512.Create(Log2E), Vector512.Create(RoundToInteger));
         Vector512<float> n = shifted - Vector512.Create(RoundToInteger);
         Vector512<float> r = Vector512.FusedMultiplyAdd(n, Vector512.Create(-Ln2High), x);
