@@ -21,6 +21,11 @@ internal sealed class MatmulJob : ParallelJob
     /// <summary>See <see cref="WeightMatrix.Multiply"/>.</summary>
     public void Run(WeightMatrix matrix, WorkerPool pool, AlignedBuffer activations, int tokens, AlignedBuffer destination)
     {
+        if (matrix.Rows == 0 || tokens == 0)
+        {
+            return;
+        }
+
         _matrix = matrix;
         _activations = activations;
         _destination = destination;

@@ -36,6 +36,11 @@ internal sealed class WeightMatrix<TFormat, TIsa> : WeightMatrix
     /// <inheritdoc/>
     public override void MultiplyRows(int start, int end, ReadOnlySpan<float> activations, int tokens, Span<float> destination, Span<float> scratch)
     {
+        if (tokens == 0)
+        {
+            return; // there is no destination to slice
+        }
+
         int run = Math.Max(1, MaxRunBytes / Math.Max(1, _rowBytes));
         for (int row = start; row < end; row += run)
         {

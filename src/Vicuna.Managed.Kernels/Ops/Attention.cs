@@ -41,7 +41,8 @@ internal static class Attention
         int group = maxima.Length;
         int headDim = queries.Length / Math.Max(1, group);
         int positions = keys.Length / Math.Max(1, headDim);
-        if (keys.Length != values.Length || positions is 0 or > KvShape.PagePositions || output.Length != queries.Length || sums.Length != group)
+        if (headDim == 0 || queries.Length != group * headDim || keys.Length != positions * headDim || keys.Length != values.Length
+            || positions is 0 or > KvShape.PagePositions || output.Length != queries.Length || sums.Length != group)
         {
             throw new ArgumentException($"Queries [{queries.Length}], keys [{keys.Length}], values [{values.Length}], output [{output.Length}] of {group} heads do not fit together.");
         }
@@ -63,10 +64,16 @@ internal static class Attention
     /// <summary>Ends a running result: divides every head by its sum.</summary>
     /// <param name="sums">f32 <c>[G]</c>.</param>
     /// <param name="output">f32 <c>[G, d]</c>.</param>
+    /// <exception cref="ArgumentException">The lengths disagree.</exception>
     public static void Finish<TIsa>(ReadOnlySpan<float> sums, Span<float> output)
         where TIsa : struct, IIsa
     {
         int headDim = output.Length / Math.Max(1, sums.Length);
+        if (output.Length != sums.Length * headDim)
+        {
+            throw new ArgumentException($"Output [{output.Length}] is not {sums.Length} heads.", nameof(output));
+        }
+
         for (int head = 0; head < sums.Length; head++)
         {
             Span<float> result = output.Slice(head * headDim, headDim);
