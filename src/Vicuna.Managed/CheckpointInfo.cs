@@ -33,7 +33,10 @@ public sealed record CheckpointInfo
     /// <summary>Number of tensors of each storage type.</summary>
     public IReadOnlyDictionary<TensorType, int> TensorTypes => Tensors.CountBy(tensor => tensor.Type).ToDictionary();
 
-    /// <summary>Computes the memory that running the model takes: exactly what the library allocates, beside the runtime itself.</summary>
+    /// <summary>
+    /// Computes the native memory that running the model takes, exactly. Beside it stand the runtime itself, the tokenizer, and some 30 managed
+    /// bytes per sequence and token id of the vocabulary.
+    /// </summary>
     /// <param name="tokens">Length of each sequence in tokens, 1 to the model's context.</param>
     /// <param name="sequences">Sequences at a time, 1 or more.</param>
     /// <param name="threads">Threads that compute, 1 or more; null = as many as <see cref="LoadOptions.Threads"/> has by default.</param>

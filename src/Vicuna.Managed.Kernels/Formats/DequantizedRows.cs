@@ -9,7 +9,8 @@ namespace Vicuna.Managed.Kernels.Formats;
 /// </summary>
 internal static class DequantizedRows
 {
-    /// <summary>See <see cref="IWeightFormat{TSelf}.Multiply{TIsa}"/>.</summary>
+    /// <summary>Y = X · Wᵀ for a run of rows of W, a group of rows at a time.</summary>
+    /// <inheritdoc cref="IWeightFormat{TSelf}.Multiply{TIsa}" path="/param"/>
     public static void Multiply<TFormat, TIsa>(
         ReadOnlySpan<byte> rows,
         int rowCount,

@@ -37,7 +37,9 @@ internal static partial class RowMajor
         }
     }
 
-    /// <summary>See <see cref="IWeightFormat{TSelf}.Multiply{TIsa}"/>; <c>scratch</c> holds <see cref="ScratchElements"/> unless there is one token.</summary>
+    /// <summary>Y = X · Wᵀ for a run of rows of W. For one token, and for f32, <c>scratch</c> may be empty.</summary>
+    /// <inheritdoc cref="IWeightFormat{TSelf}.Multiply{TIsa}" path="/param"/>
+    /// <exception cref="ArgumentException">The lengths disagree.</exception>
     public static void Multiply<TLoader, TIsa>(
         ReadOnlySpan<byte> rows,
         int rowCount,
