@@ -4,7 +4,8 @@ namespace Vicuna.Managed.Generation;
 
 /// <summary>
 /// Finds stop strings in a stream of text, across the borders of its pieces. Text that might turn out to be the beginning of a stop string is
-/// held back, so that no part of one is ever passed on.
+/// held back, so that no part of one is ever passed on. The string that is complete first ends the text, the longest of several: what is
+/// found and passed on does not depend on how the text was cut into pieces.
 /// </summary>
 /// <param name="stopStrings">The strings, none of them empty.</param>
 internal sealed class StopMatcher(IReadOnlyList<string> stopStrings)
@@ -30,7 +31,7 @@ internal sealed class StopMatcher(IReadOnlyList<string> stopStrings)
 
         _pending.Append(text);
         string pending = _pending.ToString();
-        (int start, Found) = FindEarliest(pending);
+        (int start, Found) = FindFirst(pending);
         int pass = Found is null ? pending.Length - HeldBack(pending) : start;
         _pending.Remove(0, pass);
         return pending[..pass];
@@ -44,15 +45,15 @@ internal sealed class StopMatcher(IReadOnlyList<string> stopStrings)
         return rest;
     }
 
-    private (int Start, string? Stop) FindEarliest(string text)
+    private (int Start, string? Stop) FindFirst(string text)
     {
-        (int start, string? found) = (text.Length, null);
+        (int start, int end, string? found) = (text.Length, int.MaxValue, null);
         foreach (string stop in stopStrings)
         {
             int index = text.IndexOf(stop, StringComparison.Ordinal);
-            if (index >= 0 && index < start)
+            if (index >= 0 && (index + stop.Length, index).CompareTo((end, start)) < 0)
             {
-                (start, found) = (index, stop);
+                (start, end, found) = (index, index + stop.Length, stop);
             }
         }
 
