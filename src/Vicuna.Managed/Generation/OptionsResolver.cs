@@ -67,7 +67,7 @@ internal static class OptionsResolver
             RepetitionPenalty = options.RepetitionPenalty ?? 1,
             PresencePenalty = options.PresencePenalty ?? 0,
             FrequencyPenalty = options.FrequencyPenalty ?? 0,
-            LogitBias = options.LogitBias is { } bias2 ? new Dictionary<int, float>(bias2) : new Dictionary<int, float>(),
+            LogitBias = [.. options.LogitBias ?? new Dictionary<int, float>()],
             Seed = options.Seed ?? Random.Shared.NextInt64(),
         };
     }
@@ -78,7 +78,7 @@ internal static class OptionsResolver
     {
         if (token < 0 || token >= vocabSize)
         {
-            throw new ArgumentOutOfRangeException(name, token, $"Token id {token} is not in the vocabulary of {vocabSize} (0 to {vocabSize - 1}).");
+            throw new ArgumentOutOfRangeException(name, $"Token id {token} is not in the vocabulary of {vocabSize} (0 to {vocabSize - 1}).");
         }
     }
 
@@ -89,7 +89,7 @@ internal static class OptionsResolver
     {
         if (!holds)
         {
-            throw new ArgumentOutOfRangeException(name, found, $"{name}: expected {expected}, found {FormattableString.Invariant($"{found}")}.");
+            throw new ArgumentOutOfRangeException(name, $"{name}: expected {expected}, found {FormattableString.Invariant($"{found}")}.");
         }
     }
 }

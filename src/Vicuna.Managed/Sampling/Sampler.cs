@@ -26,7 +26,8 @@ internal sealed class Sampler(int vocabSize)
     public int Sample(ReadOnlySpan<float> logits, SamplingSettings settings, TokenCounts counts, int position)
     {
         Span<float> adjusted = _logits.AsSpan(0, logits.Length);
-        logits.CopyTo(adjusted);
+        // Adding 0 makes -0 a 0, so that the two are equal to the search for the maximum as they are to the sort.
+        TensorPrimitives.Add(logits, 0f, adjusted);
         Adjust(adjusted, settings, counts);
         int best = Best(adjusted);
         if (settings.Temperature == 0 || settings.TopK == 1)
@@ -41,8 +42,9 @@ internal sealed class Sampler(int vocabSize)
 
     private static void Adjust(Span<float> logits, SamplingSettings settings, TokenCounts counts)
     {
-        foreach ((int token, float bias) in settings.LogitBias)
+        for (int i = 0; i < settings.LogitBias.Count; i++)
         {
+            (int token, float bias) = settings.LogitBias[i];
             logits[token] += bias;
         }
 
@@ -76,20 +78,10 @@ internal sealed class Sampler(int vocabSize)
             : throw new NonFiniteLogitsException($"The logits hold {maximum} at token {best}: the weights or the input are damaged, or every token was banned.");
     }
 
-    // Candidates in descending order of logit, as (logit - maximum) / temperature in _keys and their ids in _ids.
+    // Candidates: -logit in _keys and the id in _ids; the likeliest first where top-k or top-p are on, in order of id elsewhere.
     private int Collect(ReadOnlySpan<float> logits, float maximum, SamplingSettings settings)
     {
-        // With top-k off, tokens whose probability is below a ten-thousandth of (1 - top-p) / V lie outside the nucleus, and all of them
-        // together weigh too little to move its border. Leaving them out keeps the sort short. Min-p is a bound of the same kind.
-        double floor = settings.MinP;
-        if (settings.TopK == 0 && settings.TopP < 1)
-        {
-            floor = Math.Max(floor, NegligibleShare * (1 - settings.TopP) / logits.Length);
-        }
-
-        double threshold = floor > 0 ? maximum + (Math.Log(floor) * settings.Temperature) : double.NegativeInfinity;
-        // Min-p itself is applied after top-p with the exact bound; here a hair below it.
-        threshold -= 1e-3 * settings.Temperature;
+        double threshold = maximum + (Math.Log(LeastWeight(settings, logits.Length)) * settings.Temperature);
         int count = 0;
         for (int id = 0; id < logits.Length; id++)
         {
@@ -106,6 +98,20 @@ internal sealed class Sampler(int vocabSize)
         }
 
         return settings.TopK > 0 ? Math.Min(settings.TopK, count) : count;
+    }
+
+    // Weight, relative to the best token's, below which a token is left out from the start; 0 = none is. It keeps the sort short.
+    private static double LeastWeight(SamplingSettings settings, int vocabSize)
+    {
+        if (settings.TopP == 1)
+        {
+            // Nothing depends on the sum of what min-p drops. It is applied later with the exact bound; here a hair below it.
+            return settings.MinP * 0.999;
+        }
+
+        // All tokens below a ten-thousandth of (1 - top-p) / V together weigh too little to move the border of the nucleus. Min-p cannot be
+        // used here: what it drops counts for top-p, which comes before it. With top-k as well, top-k alone says what counts.
+        return settings.TopK > 0 ? 0 : NegligibleShare * (1 - settings.TopP) / vocabSize;
     }
 
     private int Draw(float maximum, int candidates, SamplingSettings settings, double random)

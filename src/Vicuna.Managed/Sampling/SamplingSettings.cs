@@ -24,8 +24,8 @@ internal sealed record SamplingSettings
     /// <summary>Subtracted from a logit for every time that the token was generated, in logits.</summary>
     public double FrequencyPenalty { get; init; }
 
-    /// <summary>Added to the logits of some tokens, in logits.</summary>
-    public IReadOnlyDictionary<int, float> LogitBias { get; init; } = new Dictionary<int, float>();
+    /// <summary>Added to the logits of some tokens, by id, in logits. A list: walking through a dictionary's interface allocates.</summary>
+    public IReadOnlyList<KeyValuePair<int, float>> LogitBias { get; init; } = [];
 
     /// <summary>Key of the random numbers.</summary>
     public long Seed { get; init; }

@@ -7,7 +7,8 @@ internal sealed class TokenCounts(int vocabSize)
     private readonly int[] _all = new int[vocabSize];
     private readonly int[] _generated = new int[vocabSize];
     private readonly bool[] _listed = new bool[vocabSize];
-    private readonly List<int> _seen = [];
+    // Room for every id from the start, so that counting does not allocate.
+    private readonly List<int> _seen = new(vocabSize);
 
     /// <summary>Tokens that occur or have occurred, each once; one that was rewound away has a count of 0.</summary>
     public IReadOnlyList<int> Seen => _seen;
