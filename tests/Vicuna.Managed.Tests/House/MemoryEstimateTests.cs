@@ -1,0 +1,83 @@
+using Vicuna.Managed.Kernels.Memory;
+using Vicuna.Managed.Tests.Support;
+
+namespace Vicuna.Managed.Tests.House;
+
+/// <summary>The estimate of memory is not a guess: it is what is allocated, to the byte.</summary>
+[Collection(Exclusive.Name)]
+public sealed class MemoryEstimateTests
+{
+    public MemoryEstimateTests()
+    {
+        // What earlier tests left for the finalizer must not be freed while this one counts.
+        GC.Collect();
+        GC.WaitForPendingFinalizers();
+    }
+
+    public static TheoryData<int, int, int> Cases() => new()
+    {
+        // Tokens, sequences, threads: one page, an exact page, one token into the next, the whole context.
+        { 1, 1, 1 },
+        { 64, 1, 2 },
+        { 65, 2, 1 },
+        { 512, 3, 3 },
+    };
+
+    [Theory]
+    [MemberData(nameof(Cases))]
+    public void EstimateMemory_OfARun_IsWhatTheRunAllocates(int tokens, int sequences, int threads)
+    {
+        MemoryEstimate estimate = LanguageModel.Inspect(PicoVicuna.Folder).EstimateMemory(tokens, sequences, threads);
+        long before = AlignedBuffer.AllocatedBytes;
+        using (LanguageModel model = LanguageModel.Load(PicoVicuna.Folder, new LoadOptions { Threads = threads }))
+        {
+            Assert.Equal(estimate.WorkBytes, AlignedBuffer.AllocatedBytes - before);
+            Generator[] generators = [.. Enumerable.Range(0, sequences).Select(_ => model.CreateGenerator())];
+            foreach (Generator generator in generators)
+            {
+                generator.Append(Enumerable.Repeat(5, tokens).ToArray());
+            }
+
+            Assert.Equal(estimate.WorkBytes + estimate.SequenceBytes, AlignedBuffer.AllocatedBytes - before);
+            Array.ForEach(generators, generator => generator.Dispose());
+            Assert.Equal(estimate.WorkBytes, AlignedBuffer.AllocatedBytes - before);
+        }
+
+        Assert.Equal(before, AlignedBuffer.AllocatedBytes);
+    }
+
+    [Fact]
+    public void EstimateMemory_OfDecodedTokens_IsWhatTheRunAllocates()
+    {
+        long before = AlignedBuffer.AllocatedBytes;
+        using LanguageModel model = LanguageModel.Load(PicoVicuna.Folder, new LoadOptions { Threads = 1 });
+        using Generator generator = model.CreateGenerator(new GenerationOptions { Temperature = 0 });
+        generator.Append([1, 5, 6]);
+        while (generator.Position < 130)
+        {
+            generator.Next();
+        }
+
+        // The last token has been chosen but not run: asking for what follows it runs it.
+        generator.GetLogits();
+        MemoryEstimate estimate = model.Info.EstimateMemory(130, threads: 1);
+        Assert.Equal(estimate.TotalBytes - estimate.WeightBytes, AlignedBuffer.AllocatedBytes - before);
+    }
+
+    [Fact]
+    public void WeightBytes_AreThoseOfTheTensors()
+    {
+        // Eight blocks of width 128, f16: two bytes a weight.
+        CheckpointInfo info = LanguageModel.Inspect(PicoVicuna.Folder);
+        Assert.Equal(info.ParameterCount * 2, info.EstimateMemory(1).WeightBytes);
+        Assert.Equal(info.WeightBytes, info.EstimateMemory(1).WeightBytes);
+    }
+
+    [Theory]
+    [InlineData(0, 1, 1)]
+    [InlineData(513, 1, 1)]
+    [InlineData(1, 0, 1)]
+    [InlineData(1, 1, 0)]
+    public void EstimateMemory_OfNumbersOutOfRange_IsRefused(int tokens, int sequences, int threads) =>
+        Assert.Throws<ArgumentOutOfRangeException>(() => LanguageModel.Inspect(PicoVicuna.Folder).EstimateMemory(tokens, sequences, threads));
+}
