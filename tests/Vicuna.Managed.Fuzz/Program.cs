@@ -1,0 +1,1 @@
+return Vicuna.Managed.Tests.Fuzz.FuzzCommand.Run(args);
