@@ -7,6 +7,7 @@ internal sealed class TokenCounts(int vocabSize)
     private readonly int[] _all = new int[vocabSize];
     private readonly int[] _generated = new int[vocabSize];
     private readonly bool[] _listed = new bool[vocabSize];
+
     // Room for every id from the start, so that counting does not allocate.
     private readonly List<int> _seen = new(vocabSize);
 

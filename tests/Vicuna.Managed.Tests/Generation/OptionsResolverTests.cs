@@ -10,8 +10,16 @@ public sealed class OptionsResolverTests
     private static Dictionary<string, GenerationOptions> Good { get; } = new()
     {
         ["none"] = new(),
-        ["least"] = new() { MaxNewTokens = 1, Temperature = 0, TopK = 0, TopP = double.Epsilon, MinP = 0, RepetitionPenalty = double.Epsilon, PresencePenalty = -100, FrequencyPenalty = -100, Seed = long.MinValue },
-        ["most"] = new() { MaxNewTokens = int.MaxValue, Temperature = 100, TopK = int.MaxValue, TopP = 1, MinP = 1, RepetitionPenalty = 100, PresencePenalty = 100, FrequencyPenalty = 100, Seed = long.MaxValue },
+        ["least"] = new()
+        {
+            MaxNewTokens = 1, Temperature = 0, TopK = 0, TopP = double.Epsilon, MinP = 0,
+            RepetitionPenalty = double.Epsilon, PresencePenalty = -100, FrequencyPenalty = -100, Seed = long.MinValue,
+        },
+        ["most"] = new()
+        {
+            MaxNewTokens = int.MaxValue, Temperature = 100, TopK = int.MaxValue, TopP = 1, MinP = 1,
+            RepetitionPenalty = 100, PresencePenalty = 100, FrequencyPenalty = 100, Seed = long.MaxValue,
+        },
         ["first and last token"] = new() { StopTokens = [0, 99], LogitBias = new Dictionary<int, float> { [0] = float.NegativeInfinity, [99] = float.MaxValue } },
         ["empty lists"] = new() { StopTokens = [], StopStrings = [], LogitBias = new Dictionary<int, float>() },
         ["as many and as long stops as there may be"] = new() { StopStrings = [.. Enumerable.Repeat(new string('x', 1024), 64)] },

@@ -29,8 +29,8 @@ public sealed partial class LayeringTests
         new("Sampling", "logits to an id, without a model"),
         new("Chat", "conversations to ids, which takes a tokenizer", new Use("Tokenization")),
         new("Models", "the forward pass: kernels over weights; knows neither text nor sampling",
-            new Use("Kernels.Formats"), new Use("Kernels.Isa"), new Use("Kernels.Matmul"), new Use("Kernels.Memory"), new Use("Kernels.Ops"), new Use("Kernels.Threading"),
-            new Use("Weights")),
+            new Use("Kernels.Formats"), new Use("Kernels.Isa"), new Use("Kernels.Matmul"), new Use("Kernels.Memory"), new Use("Kernels.Ops"),
+            new Use("Kernels.Threading"), new Use("Weights")),
         new("Checkpoints", "brings the parts of a checkpoint together: configuration, weights, tokenizer, template",
             new Use("Kernels.Memory"), new Use("Kernels.Ops", Only: "RopeStyle", Why: "the container decides how rows are ordered"),
             new Use("Generation", Only: "OptionsResolver", Why: "a file's defaults are checked as a caller's options are"),
@@ -39,7 +39,8 @@ public sealed partial class LayeringTests
             new Use("Kernels.Memory"), new Use("Kernels.Ops", Only: "KvShape", Why: "saving walks through the cache's pages"),
             new Use("Models"), new Use("Sampling"), new Use("Tokenization")),
         new(Root, "the public face over everything below; of the kernels it knows only which instruction set was asked for",
-            new Use("Kernels.Isa"), new Use("Weights"), new Use("Tokenization"), new Use("Sampling"), new Use("Chat"), new Use("Models"), new Use("Checkpoints"), new Use("Generation")),
+            new Use("Kernels.Isa"), new Use("Weights"), new Use("Tokenization"), new Use("Sampling"), new Use("Chat"), new Use("Models"),
+            new Use("Checkpoints"), new Use("Generation")),
     ];
 
     private static readonly Dictionary<string, SourceFile> RootTypes = SourceFile.All
@@ -47,54 +48,46 @@ public sealed partial class LayeringTests
         .SelectMany(file => file.DeclaredTypes.Select(type => (type, file)))
         .ToDictionary(pair => pair.type, pair => pair.file);
 
-    public static TheoryData<string> Files() => [.. SourceFile.All.Select(file => file.RelativePath)];
+    [Fact]
+    public void Namespace_OfEveryFile_IsItsFolder() =>
+        Assert.All(SourceFile.All, file => Assert.Equal(Path.GetDirectoryName(file.RelativePath)!.Replace('\\', '.').Replace('/', '.'), file.Namespace));
 
-    [Theory]
-    [MemberData(nameof(Files))]
-    public void Namespace_OfEveryFile_IsItsFolder(string path)
-    {
-        string folder = Path.GetDirectoryName(path)!.Replace('\\', '/').Replace('/', '.');
-        Assert.Equal(folder, Find(path).Namespace);
-    }
+    [Fact]
+    public void Namespace_OfEveryFile_IsInTheTable() =>
+        Assert.All(SourceFile.All, file =>
+            Assert.True(file.Namespace == Prefix || LayerOf(file) != Root, $"{file.RelativePath}: no layer of the table holds {file.Namespace}."));
 
-    [Theory]
-    [MemberData(nameof(Files))]
-    public void References_OfEveryFile_StayWithinTheTable(string path)
-    {
-        SourceFile file = Find(path);
-        Layer layer = Assert.Single(Layers, layer => layer.Name == LayerOf(file));
-        foreach (string used in Uses(file))
-        {
-            Use use = layer.Find(used) ?? throw new InvalidOperationException($"{path}: '{layer.Name}' may not use '{used}': it {layer.Purpose}.");
-            Assert.True(use.File is null || Path.GetFileName(path).StartsWith(use.File, StringComparison.Ordinal), $"{path}: only {use.File}*.cs of '{layer.Name}' may use '{used}': {use.Why}.");
-            if (use.Only is not null)
-            {
-                IEnumerable<string> others = SourceFile.All.Where(other => LayerOf(other) == used).SelectMany(other => other.DeclaredTypes);
-                Assert.Equal([use.Only], others.Intersect(file.Names.Concat(QualifiedNames(file).SelectMany(name => name.Split('.')))).ToArray());
-            }
-        }
-    }
+    [Fact]
+    public void References_OfEveryFile_StayWithinTheTable() => Assert.Empty(SourceFile.All.SelectMany(Trespasses).ToArray());
 
-    [Theory]
-    [MemberData(nameof(Files))]
-    public void RootTypes_ThatALayerNames_UseNothingBeyondThatLayer(string path)
+    [Fact]
+    public void RootTypes_ThatALayerNames_UseNothingBeyondThatLayer()
     {
-        SourceFile file = Find(path);
-        Layer layer = Assert.Single(Layers, layer => layer.Name == LayerOf(file));
-        foreach (string type in layer.Name == Root ? [] : RootTypesNamedIn(file))
-        {
-            foreach (string used in UsesOfRootType(type))
-            {
-                Assert.True(used == layer.Name || layer.Find(used) is not null, $"{path} names {type}, which uses '{used}', which '{layer.Name}' may not use.");
-            }
-        }
+        string[] trespasses =
+        [
+            .. from file in SourceFile.All
+               let layer = LayerNamed(LayerOf(file))
+               where layer.Name != Root
+               from type in RootTypesNamedIn(file)
+               from used in UsesOfRootType(type)
+               where used != layer.Name && layer.Find(used) is null
+               select $"{file.RelativePath} names {type}, which uses '{used}', which '{layer.Name}' may not use.",
+        ];
+        Assert.Empty(trespasses);
     }
 
     [Fact]
     public void Table_HoldsNoPermissionThatNobodyNeeds()
     {
         var needed = SourceFile.All.SelectMany(file => Uses(file).Select(used => (LayerOf(file), used))).ToHashSet();
-        Assert.All(Layers, layer => Assert.All(layer.Uses, use => Assert.True(needed.Contains((layer.Name, use.Layer)), $"'{layer.Name}' no longer uses '{use.Layer}': take it out of the table.")));
+        string[] unused =
+        [
+            .. from layer in Layers
+               from use in layer.Uses
+               where !needed.Contains((layer.Name, use.Layer))
+               select $"'{layer.Name}' no longer uses '{use.Layer}'.",
+        ];
+        Assert.Empty(unused);
     }
 
     [Fact]
@@ -118,13 +111,48 @@ public sealed partial class LayeringTests
     [Fact]
     public void Scanner_OfCodeThatReachesUp_SeesIt()
     {
-        SourceFile file = SourceFile.Of("using Vicuna.Managed.Chat;\nusing Alias = Vicuna.Managed.Models.Architectures.Architecture;\nnamespace Vicuna.Managed.Weights;\nclass C { Checkpoints.Checkpoint c; }");
+        SourceFile file = SourceFile.Of(
+            """
+            using Vicuna.Managed.Chat;
+            using Alias = Vicuna.Managed.Models.Architectures.Architecture;
+            namespace Vicuna.Managed.Weights;
+            class C { Checkpoints.Checkpoint c; }
+            """);
         Assert.Equal(["Chat", "Checkpoints", "Models"], Uses(file));
+        Assert.Equal(3, Trespasses(file).Count());
         Assert.Contains("Checkpoints", UsesOfRootType("LanguageModel"));
         Assert.Empty(UsesOfRootType("ModelFormatException"));
     }
 
-    private static SourceFile Find(string path) => SourceFile.All.Single(file => file.RelativePath == path);
+    private static IEnumerable<string> Trespasses(SourceFile file)
+    {
+        Layer layer = LayerNamed(LayerOf(file));
+        foreach (string used in Uses(file))
+        {
+            Use? use = layer.Find(used);
+            if (use is null)
+            {
+                yield return $"{file.RelativePath}: '{layer.Name}' may not use '{used}': it {layer.Purpose}.";
+                continue;
+            }
+
+            if (use.File is not null && !Path.GetFileName(file.RelativePath).StartsWith(use.File, StringComparison.Ordinal))
+            {
+                yield return $"{file.RelativePath}: only {use.File}*.cs of '{layer.Name}' may use '{used}': {use.Why}.";
+            }
+
+            IEnumerable<string> named = file.Names.Concat(QualifiedNames(file).SelectMany(name => name.Split('.')));
+            foreach (string type in SourceFile.All.Where(other => LayerOf(other) == used).SelectMany(other => other.DeclaredTypes).Intersect(named))
+            {
+                if (use.Only is not null && type != use.Only)
+                {
+                    yield return $"{file.RelativePath}: '{layer.Name}' may use {use.Only} of '{used}', not {type}: {use.Why}.";
+                }
+            }
+        }
+    }
+
+    private static Layer LayerNamed(string name) => Layers.Single(layer => layer.Name == name);
 
     private static string LayerOf(SourceFile file) => LayerOf(file.Namespace.Length > Prefix.Length ? file.Namespace[(Prefix.Length + 1)..] : Root);
 
@@ -165,7 +193,7 @@ public sealed partial class LayeringTests
     }
 
     private static bool Reaches(Layer from, string to, HashSet<string> seen) =>
-        from.Find(to) is not null || from.Uses.Any(use => seen.Add(use.Layer) && Reaches(Layers.Single(layer => layer.Name == use.Layer), to, seen));
+        from.Find(to) is not null || from.Uses.Any(use => seen.Add(use.Layer) && Reaches(LayerNamed(use.Layer), to, seen));
 
     [GeneratedRegex(@"\bVicuna\.Managed\.([A-Z]\w*(?:\.[A-Z]\w*)*)")]
     private static partial Regex FullNamePattern();

@@ -20,7 +20,8 @@ public sealed class SourceFileTests
     [Fact]
     public void DeclaredTypes_OfEveryKind_AreFound()
     {
-        SourceFile file = SourceFile.Of("namespace A.B;\nclass C1<T> { }\nrecord R1(int X);\nreadonly record struct R2;\nenum E1 { }\ndelegate void D1();\ninterface I1 { } struct S1 { }");
+        SourceFile file = SourceFile.Of(
+            "namespace A.B;\nclass C1<T> { } record R1(int X); readonly record struct R2; enum E1 { } delegate void D1(); interface I1 { } struct S1 { }");
         Assert.Equal(["C1", "R1", "R2", "E1", "D1", "I1", "S1"], file.DeclaredTypes);
         Assert.Equal("A.B", file.Namespace);
     }

@@ -61,7 +61,8 @@ public sealed partial class UnsafeTests
             {
                 seen++;
                 string length = match.Groups[1].Value.Trim();
-                Assert.True(length.All(char.IsAsciiDigit) || length.StartsWith("sizeof(", StringComparison.Ordinal) || constants.Contains(length.Split('.')[^1]), $"{file.RelativePath}: {match.Value}");
+                bool isConstant = length.All(char.IsAsciiDigit) || length.StartsWith("sizeof(", StringComparison.Ordinal) || constants.Contains(length.Split('.')[^1]);
+                Assert.True(isConstant, $"{file.RelativePath}: {match.Value}");
             }
         }
 

@@ -33,7 +33,8 @@ public sealed class SamplerTests
         ["top-k, then top-p"] = new() { Temperature = 1, TopK = 10, TopP = 0.8 },
         ["all"] = new()
         {
-            Temperature = 1.4, TopK = 30, TopP = 0.95, MinP = 0.05, RepetitionPenalty = 1.1, PresencePenalty = 0.3, FrequencyPenalty = 0.2, LogitBias = Bias((1, 2f), (7, float.NegativeInfinity)),
+            Temperature = 1.4, TopK = 30, TopP = 0.95, MinP = 0.05, RepetitionPenalty = 1.1, PresencePenalty = 0.3, FrequencyPenalty = 0.2,
+            LogitBias = Bias((1, 2f), (7, float.NegativeInfinity)),
         },
     };
 
