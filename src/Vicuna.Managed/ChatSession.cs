@@ -42,7 +42,7 @@ public sealed class ChatSession : IDisposable
     public IAsyncEnumerable<GenerationChunk> SendAsync(string message, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(message);
-        return Turn(message, cancellationToken);
+        return TakeTurn(new ChatMessage(ChatRole.User, message), cancellationToken);
     }
 
     /// <summary>Forgets all turns; the system message stays.</summary>
@@ -61,7 +61,7 @@ public sealed class ChatSession : IDisposable
     /// <summary>Frees the conversation's memory.</summary>
     public void Dispose() => _generator.Dispose();
 
-    private async IAsyncEnumerable<GenerationChunk> Turn(string message, [EnumeratorCancellation] CancellationToken cancellationToken)
+    private async IAsyncEnumerable<GenerationChunk> TakeTurn(ChatMessage question, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         if (Interlocked.Exchange(ref _busy, 1) == 1)
         {
@@ -70,7 +70,6 @@ public sealed class ChatSession : IDisposable
 
         try
         {
-            ChatMessage question = new(ChatRole.User, message);
             IAsyncEnumerable<GenerationChunk> pieces = TextGeneration.Stream((emit, stop) => Answer(question, emit, stop), cancellationToken);
             await foreach (GenerationChunk piece in pieces.ConfigureAwait(false))
             {
@@ -104,7 +103,7 @@ public sealed class ChatSession : IDisposable
             common++;
         }
 
-        _generator.Rewind(common);
+        _generator.RewindToPrompt(common);
         _model.Prepare(_generator, isTurn: true).Run([.. prompt.Skip(common)], emit, cancellationToken);
     }
 }

@@ -180,6 +180,30 @@ public sealed class Generator : IDisposable
         }
     }
 
+    /// <summary>Forgets the end of the sequence and counts what is kept as prompt: penalties on an answer's tokens concern the next answer alone.</summary>
+    /// <param name="position">Tokens to keep, 0 to <see cref="Position"/>.</param>
+    internal void RewindToPrompt(int position)
+    {
+        Rewind(position);
+        Enter();
+        try
+        {
+            for (int i = 0; i < _tokens.Count; i++)
+            {
+                if (_generated[i])
+                {
+                    _counts.Remove(_tokens[i], generated: true);
+                    _counts.Add(_tokens[i], generated: false);
+                    _generated[i] = false;
+                }
+            }
+        }
+        finally
+        {
+            Exit();
+        }
+    }
+
     /// <summary>Writes the sequence with the model's memory of it, so that <see cref="Restore"/> continues without computing it again.</summary>
     /// <param name="destination">Receives the bytes: little-endian, with a checksum; about <c>KV bytes per token x tokens</c> long.</param>
     /// <exception cref="IOException">The stream cannot be written.</exception>
@@ -251,6 +275,12 @@ public sealed class Generator : IDisposable
     private void Enter()
     {
         int before = Interlocked.CompareExchange(ref _use, Busy, Idle);
+        if (before == Idle && _disposeRequested)
+        {
+            // Dispose has been called between its two steps and may have found the generator busy with this call: then freeing is up to it.
+            Exit();
+        }
+
         ObjectDisposedException.ThrowIf(before == Closed || _disposeRequested, this);
         if (before == Busy)
         {

@@ -37,7 +37,7 @@ internal sealed record GenerationDefaults(GenerationOptions Options, IReadOnlyLi
         }
         catch (ArgumentException exception)
         {
-            throw new ModelFormatException(fileName, exception.Message, item: null, exception);
+            throw new ModelFormatException(fileName, exception.Message.ReplaceLineEndings(" "), item: null, exception);
         }
 
         IReadOnlyList<int> ends = json.IntOrInts("eos_token_id");

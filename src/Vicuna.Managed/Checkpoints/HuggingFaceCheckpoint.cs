@@ -1,3 +1,4 @@
+using Vicuna.Managed.Chat;
 using Vicuna.Managed.Kernels.Ops;
 using Vicuna.Managed.Models;
 using Vicuna.Managed.Tokenization;
@@ -32,7 +33,9 @@ internal static class HuggingFaceCheckpoint
             : GenerationDefaults.None;
         JsonObject? tokenizerConfig = files.Exists(TokenizerConfigFile) ? JsonObject.Parse(files.Read(TokenizerConfigFile, MaxJsonBytes), TokenizerConfigFile) : null;
         SentencePieceTokenizer? tokenizer = ReadTokenizer(files, tokenizerConfig, config.VocabSize);
+        IPromptFormatter? formatter = TemplateDetector.Detect(ChatTemplate(tokenizerConfig));
         (CheckpointLayout layout, string format) = FindLayout(name, files);
+        // Last, because nothing after it fails: the tensors own memory.
         TensorSet tensors = files.OpenTensors(layout, options, cancellationToken);
         return new Checkpoint
         {
@@ -45,7 +48,7 @@ internal static class HuggingFaceCheckpoint
             TokenizerProblem = tokenizer is null ? $"{name} holds no {TokenizerFile}, the only kind of tokenizer file that is supported for a folder" : null,
             DefaultOptions = defaults.Options,
             EndOfSequenceIds = EndIds(defaults, config, tokenizer),
-            PromptFormatter = TemplateDetector.Detect(ChatTemplate(tokenizerConfig)),
+            PromptFormatter = formatter,
         };
     }
 

@@ -62,7 +62,8 @@ internal sealed class TextGeneration(
                 }
 
                 ids.Add(token);
-                string piece = decoder is null ? string.Empty : matcher.Push(decoder.Append(token));
+                // Many models have more ids than their tokenizer has pieces, for the sake of round sizes: those are no text.
+                string piece = decoder is null || token >= tokenizer!.VocabularySize ? string.Empty : matcher.Push(decoder.Append(token));
                 text.Append(piece);
                 if (piece.Length > 0 || decoder is null)
                 {

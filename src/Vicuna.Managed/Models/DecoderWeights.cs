@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using System.Text;
 using Vicuna.Managed.Kernels.Formats;
@@ -109,13 +110,22 @@ internal sealed class DecoderWeights
         };
     }
 
-    /// <summary>SHA-256 of the shape and of the first bytes of every matrix. The caller holds the weights.</summary>
+    /// <summary>SHA-256 of the shape, the rotation, the gains of the blocks and the first bytes of every matrix. The caller holds the weights.</summary>
     public byte[] ComputeFingerprint(ModelConfig config)
     {
         using IncrementalHash hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
         // The record's text holds every member of the shape, numbers in the invariant culture.
         hash.AppendData(Encoding.UTF8.GetBytes(string.Create(CultureInfo.InvariantCulture, $"{config with { EosTokenIds = [], BosTokenId = null }}")));
-        foreach (WeightMatrix matrix in Blocks.SelectMany<BlockWeights, WeightMatrix>(block => [block.Query, block.Gate, block.Down]).Append(TokenEmbedding).Append(Output))
+        // The same model in two containers may rotate different rows: its keys are not interchangeable then.
+        hash.AppendData([(byte)RopeStyle]);
+        hash.AppendData(MemoryMarshal.AsBytes(RopeFrequencies.AsSpan()));
+        foreach (BlockWeights block in Blocks)
+        {
+            hash.AppendData(MemoryMarshal.AsBytes(block.AttentionNorm.AsSpan()));
+            hash.AppendData(MemoryMarshal.AsBytes(block.FeedForwardNorm.AsSpan()));
+        }
+
+        foreach (WeightMatrix matrix in Blocks.SelectMany(MatricesOf).Append(TokenEmbedding).Append(Output))
         {
             hash.AppendData(Encoding.UTF8.GetBytes(matrix.Format));
             hash.AppendData(matrix.Region.Bytes(0, (int)Math.Min(FingerprintBytes, matrix.Region.Length)));
@@ -123,6 +133,8 @@ internal sealed class DecoderWeights
 
         return hash.GetHashAndReset();
     }
+
+    private static WeightMatrix[] MatricesOf(BlockWeights block) => [block.Query, block.Key, block.Value, block.Output, block.Gate, block.Up, block.Down];
 
     // Checkpoints saved before transformers 4.31 hold the rotary frequencies; tied ones may hold the head a second time.
     private static bool IsKnownBuffer(string name, ModelConfig config) =>
