@@ -50,7 +50,7 @@ internal static class ConfigReader
         // Some old checkpoints name only the class.
         string? className = json.Strings("architectures") is [string first, ..] ? first : null;
         return ArchitectureRegistry.All.FirstOrDefault(architecture => architecture.ClassName == className)
-            ?? throw new ModelFormatException(json.FileName, $"expected a supported model_type, found none (architectures: {className ?? "none"})", "model_type");
+            ?? throw new ModelFormatException(json.FileName, $"expected a supported model_type, found none (architectures: {(className is null ? "none" : ModelFormatException.Quote(className))})", "model_type");
     }
 
     private static int DefaultHeadDim(int hidden, int heads, string fileName) => heads >= 1 && hidden % heads == 0

@@ -31,6 +31,9 @@ internal sealed class TinyModel
         AddTensors();
     }
 
+    /// <summary>Loads <see cref="ForSlowWork"/> so that it stays slow.</summary>
+    public static LoadOptions SlowWork => new() { InstructionSet = InstructionSet.Scalar, Threads = 1 };
+
     public TinyShape Shape { get; }
 
     public JsonObject Config { get; }
@@ -39,6 +42,10 @@ internal sealed class TinyModel
 
     /// <summary>Further files, by name.</summary>
     public Dictionary<string, string> TextFiles { get; } = [];
+
+    /// <summary>A model whose answers take seconds, so that a test can come between with room to spare.</summary>
+    public static TinyModel ForSlowWork() =>
+        new(new TinyShape { Hidden = 256, Intermediate = 1024, Layers = 4, Vocab = 1024, Context = 2048, HasTokenizer = true });
 
     /// <summary>The bytes of a safetensors file.</summary>
     public static byte[] Safetensors(IEnumerable<KeyValuePair<string, TinyTensor>> tensors)

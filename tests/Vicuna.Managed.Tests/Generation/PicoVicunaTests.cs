@@ -1,0 +1,83 @@
+using System.Text.Json;
+using Vicuna.Managed.Chat;
+using Vicuna.Managed.Tests.Support;
+
+namespace Vicuna.Managed.Tests.Generation;
+
+/// <summary>The embedded model's abilities as its makers measured them, through the public API from text to text.</summary>
+public sealed class PicoVicunaTests
+{
+    private static readonly GenerationOptions Greedy = new() { Temperature = 0 };
+
+    [Fact]
+    public void Cases_GiveTheGoldenIdsAndText()
+    {
+        using LanguageModel model = LanguageModel.Load(PicoVicuna.Folder);
+        using JsonDocument json = PicoVicuna.Golden();
+        int seen = 0;
+        foreach (JsonElement item in json.RootElement.GetProperty("cases").EnumerateArray())
+        {
+            Prompt prompt = Prompt.FromMessages([new ChatMessage(ChatRole.User, item.GetProperty("user").GetString()!)]);
+            Assert.Equal(Ints(item.GetProperty("ids")), model.Encode(prompt));
+            GenerationResult result = model.Generate(prompt, Greedy);
+            Assert.Equal(item.GetProperty("greedy_text").GetString(), result.Text);
+            Assert.Equal(FinishReason.EndOfSequence, result.FinishReason);
+            // The template's own system message, given by name.
+            Prompt named = Prompt.FromMessages([new ChatMessage(ChatRole.System, json.RootElement.GetProperty("system").GetString()!), .. prompt.Messages!]);
+            Assert.Equal(Ints(item.GetProperty("ids")), model.Encode(named));
+            seen++;
+        }
+
+        Assert.Equal(6, seen);
+    }
+
+    [Fact]
+    public void HeldOutText_HasTheGoldenPerplexity()
+    {
+        using LanguageModel model = LanguageModel.Load(PicoVicuna.Folder);
+        using JsonDocument json = PicoVicuna.Golden();
+        JsonElement golden = json.RootElement.GetProperty("held_out");
+        int[][] rows = [.. golden.GetProperty("ids").EnumerateArray().Select(Ints)];
+        List<int> progress = [];
+        PerplexityResult result = Perplexity.Measure(model, rows, new Listener(progress.Add));
+        Assert.Equal(golden.GetProperty("tokens").GetInt64(), result.Tokens);
+        Assert.Equal(rows.Length, result.Windows);
+        Assert.Equal(golden.GetProperty("nll").GetDouble(), result.MeanNegativeLogLikelihood, 1e-5);
+        Assert.Equal(golden.GetProperty("perplexity").GetDouble(), result.Perplexity, 1e-5);
+        Assert.Equal(Enumerable.Range(1, rows.Length), progress);
+        using CancellationTokenSource stop = new();
+        Assert.ThrowsAny<OperationCanceledException>(() => Perplexity.Measure(model, rows, new Listener(_ => stop.Cancel()), stop.Token));
+        Assert.Throws<ArgumentException>(() => Perplexity.Measure(model, [[1], []]));
+        Assert.Throws<ContextLengthExceededException>(() => Perplexity.Measure(model, [new int[513]]));
+    }
+
+    [Fact]
+    public void Questions_AreAnsweredAsTheGoldenModelDid()
+    {
+        using LanguageModel model = LanguageModel.Load(PicoVicuna.Folder);
+        using JsonDocument json = PicoVicuna.Golden();
+        int right = 0;
+        List<string> different = [];
+        foreach (JsonElement item in json.RootElement.GetProperty("questions").EnumerateArray())
+        {
+            string question = item.GetProperty("question").GetString()!;
+            string answer = model.Generate(Prompt.FromMessages([new ChatMessage(ChatRole.User, question)]), Greedy).Text;
+            right += answer == item.GetProperty("answer").GetString() ? 1 : 0;
+            if (answer != item.GetProperty("model").GetString())
+            {
+                different.Add($"{question} -> {answer}");
+            }
+        }
+
+        Assert.Empty(different);
+        Assert.Equal(json.RootElement.GetProperty("questions_right").GetInt32(), right);
+        Assert.Equal(191, right);
+    }
+
+    private static int[] Ints(JsonElement array) => [.. array.EnumerateArray().Select(value => value.GetInt32())];
+
+    private sealed class Listener(Action<int> report) : IProgress<int>
+    {
+        public void Report(int value) => report(value);
+    }
+}
