@@ -1,3 +1,4 @@
+using Vicuna.Managed.Chat;
 using System.Reflection;
 using Vicuna.Managed.Tests.Support;
 using Vicuna.Managed.Weights;
@@ -192,12 +193,12 @@ public sealed class LoadingTests
         using (LanguageModel model = tiny.Load())
         {
             Assert.Contains("LoadOptions.PromptFormatter", Assert.Throws<ModelFormatException>(() => model.CreateChat()).Message);
-            Assert.Throws<ModelFormatException>(() => model.StreamAsync(Prompt.FromMessages([new(Chat.ChatRole.User, "Hi")])));
+            Assert.Throws<ModelFormatException>(() => model.StreamAsync(Prompt.FromMessages([new(ChatRole.User, "Hi")])));
             Assert.NotEmpty(model.Generate("text works", new GenerationOptions { MaxNewTokens = 2, IgnoreEndOfSequence = true }).TokenIds);
         }
 
-        using LanguageModel given = tiny.Load(new LoadOptions { PromptFormatter = Chat.PromptTemplates.Raw });
-        Assert.NotEmpty(given.Encode(Prompt.FromMessages([new(Chat.ChatRole.User, "Hi")])));
+        using LanguageModel given = tiny.Load(new LoadOptions { PromptFormatter = PromptTemplates.Raw });
+        Assert.NotEmpty(given.Encode(Prompt.FromMessages([new(ChatRole.User, "Hi")])));
         tiny.TextFiles["tokenizer_config.json"] = """{"chat_template": "\ud800"}""";
         Assert.Equal("tokenizer_config.json", Assert.Throws<ModelFormatException>(() => tiny.Load()).FileName);
     }
