@@ -47,6 +47,39 @@ public sealed class WorkerPoolTests
         job.AssertEveryRowDone(times);
     });
 
+    // A worker takes part in every job, and ends at every moment of the caller's way from spinning to sleeping.
+    [Theory]
+    [InlineData(2)]
+    [InlineData(3)]
+    public Task Run_WorkerFinishesLater_NeverHangs(int threads) => WithinTime(() =>
+    {
+        using WorkerPool pool = new(threads, 1);
+        int caller = Environment.CurrentManagedThreadId;
+        int delay = 0;
+        int workerStarted = 0;
+        RowsJob job = new(2);
+        job.Body = _ =>
+        {
+            if (Environment.CurrentManagedThreadId != caller)
+            {
+                Volatile.Write(ref workerStarted, 1);
+                Thread.SpinWait(delay);
+                return;
+            }
+
+            SpinWait.SpinUntil(() => Volatile.Read(ref workerStarted) == 1);
+        };
+        const int times = 10_000;
+        for (int i = 0; i < times; i++)
+        {
+            delay = i % 5000;
+            workerStarted = 0;
+            pool.Run(job, 2, 1);
+        }
+
+        job.AssertEveryRowDone(times);
+    });
+
     [Theory]
     [MemberData(nameof(ThreadCounts))]
     public Task Run_JobThrows_CallerGetsItAndThePoolGoesOn(int threads) => WithinTime(() =>
