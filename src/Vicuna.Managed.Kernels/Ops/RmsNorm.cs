@@ -14,8 +14,8 @@ internal static class RmsNorm
     /// <param name="destination">f32 <c>[T, D]</c>; may be <paramref name="x"/> itself, must not otherwise overlap.</param>
     /// <exception cref="ArgumentException">The lengths disagree or are not multiples of D.</exception>
     /// <remarks>
-    /// Relative error at most 1e-6 of the f64 reference for every D and every size of x; the same bits in every tier. Non-finite inputs
-    /// propagate. Allocates nothing.
+    /// Relative error at most 1e-6 of the f64 reference for D up to 8192 and every size of x; the same bits in every tier. Non-finite
+    /// inputs propagate. Allocates nothing.
     /// </remarks>
     public static void Apply<TIsa>(ReadOnlySpan<float> x, ReadOnlySpan<float> gain, float epsilon, Span<float> destination)
         where TIsa : struct, IIsa

@@ -148,7 +148,8 @@ public sealed class AttentionTests
         foreach (bool atEnd in new[] { true, false })
         {
             memory.AtEnd = atEnd;
-            Floats.AssertClose(expected, memory.Attend(operations, queries, keys, values, group, scale), 0, tolerance, $"{group} heads of {headDim}, {positions} positions, size {size}");
+            ReadOnlySpan<float> actual = memory.Attend(operations, queries, keys, values, group, scale);
+            Floats.AssertClose(expected, actual, 0, tolerance, $"{group} heads of {headDim}, {positions} positions, size {size}");
         }
     }
 
@@ -173,8 +174,9 @@ public sealed class AttentionTests
             for (int start = 0; start < keys.Length; start += Page * headDim)
             {
                 int count = Math.Min(Page * headDim, keys.Length - start);
-                operations.AttendPage(
-                    guardedQueries, _operands.Copy(1, keys.AsSpan(start, count)), _operands.Copy(2, values.AsSpan(start, count)), scale, maxima, sums, output, scores);
+                ReadOnlySpan<float> pageKeys = _operands.Copy(1, keys.AsSpan(start, count));
+                ReadOnlySpan<float> pageValues = _operands.Copy(2, values.AsSpan(start, count));
+                operations.AttendPage(guardedQueries, pageKeys, pageValues, scale, maxima, sums, output, scores);
             }
 
             operations.FinishAttention(sums, output);

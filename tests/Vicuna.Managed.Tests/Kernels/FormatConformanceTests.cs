@@ -53,12 +53,14 @@ public sealed class FormatConformanceTests
                     int row = random.Next(MaxRows - rows + 1);
                     int token = random.Next(MaxTokens - tokens + 1);
                     atEnd = !atEnd;
-                    ReadOnlySpan<float> part = guards.Product(
-                        format, tier, matrix.Bytes.AsSpan(row * matrix.RowBytes, rows * matrix.RowBytes), rows, columns, x.AsSpan(token * columns, tokens * columns), tokens, atEnd);
+                    ReadOnlySpan<byte> someRows = matrix.Bytes.AsSpan(row * matrix.RowBytes, rows * matrix.RowBytes);
+                    ReadOnlySpan<float> someTokens = x.AsSpan(token * columns, tokens * columns);
+                    ReadOnlySpan<float> part = guards.Product(format, tier, someRows, rows, columns, someTokens, tokens, atEnd);
                     for (int t = 0; t < tokens; t++)
                     {
                         ReadOnlySpan<float> expected = whole.AsSpan(((token + t) * MaxRows) + row, rows);
-                        KernelCases.AssertSameBits(expected, part.Slice(t * rows, rows), $"{columns} columns, rows {row}+{rows}, tokens {token}+{tokens}, token {t}");
+                        string what = $"{columns} columns, rows {row}+{rows}, tokens {token}+{tokens}, token {t}";
+                        KernelCases.AssertSameBits(expected, part.Slice(t * rows, rows), what);
                     }
                 }
             }
@@ -108,12 +110,13 @@ public sealed class FormatConformanceTests
         using AlignedBuffer memory = AlignedBuffer.Allocate(stored.Bytes.Length + 64);
         foreach (int tokens in new[] { 1, 5 })
         {
-            float[] expected = Product(stored, tier, x.AsSpan(0, tokens * columns), tokens);
+            float[] someTokens = x[..(tokens * columns)];
+            float[] expected = Product(stored, tier, someTokens, tokens);
             for (int offset = 0; offset < 64; offset++)
             {
                 stored.Bytes.CopyTo(memory.Writable(offset, stored.Bytes.Length));
                 float[] y = NaNs(tokens * 9);
-                format.Open(memory.Region.Slice(offset, stored.Bytes.Length), 9, columns, tier).MultiplyRows(0, 9, x.AsSpan(0, tokens * columns), tokens, y, scratch);
+                format.Open(memory.Region.Slice(offset, stored.Bytes.Length), 9, columns, tier).MultiplyRows(0, 9, someTokens, tokens, y, scratch);
                 KernelCases.AssertSameBits(expected, y, $"offset {offset}, {tokens} tokens");
             }
         }
@@ -169,7 +172,8 @@ public sealed class FormatConformanceTests
         using AlignedBuffer bytes = AlignedBuffer.Allocate(10 * 2 * format.BlockBytes);
         WeightMatrix matrix = format.Open(bytes.Region, 10, columns, tier);
         float[] scratch = new float[MatmulJob.ScratchElements(columns)];
-        void Multiply(int start, int end, int xLength, int tokens, int yLength) => matrix.MultiplyRows(start, end, new float[xLength], tokens, new float[yLength], scratch);
+        void Multiply(int start, int end, int xLength, int tokens, int yLength) =>
+            matrix.MultiplyRows(start, end, new float[xLength], tokens, new float[yLength], scratch);
 
         foreach (int tokens in new[] { 1, 2, 7 })
         {
@@ -236,7 +240,8 @@ public sealed class FormatConformanceTests
     {
         using AlignedBuffer bytes = Regions.Copy(matrix.Bytes);
         float[] y = NaNs(tokens * matrix.Rows);
-        matrix.Format.Open(bytes.Region, matrix.Rows, matrix.Columns, tier).MultiplyRows(0, matrix.Rows, x, tokens, y, new float[MatmulJob.ScratchElements(matrix.Columns)]);
+        float[] scratch = new float[MatmulJob.ScratchElements(matrix.Columns)];
+        matrix.Format.Open(bytes.Region, matrix.Rows, matrix.Columns, tier).MultiplyRows(0, matrix.Rows, x, tokens, y, scratch);
         return y;
     }
 

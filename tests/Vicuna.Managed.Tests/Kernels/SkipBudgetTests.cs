@@ -12,7 +12,8 @@ public sealed class SkipBudgetTests
     public void Supported_WhereTheCpuHasTheInstructions_ContainsTheTier(string tier, string instructions)
     {
         Assert.SkipUnless(OperatingSystem.IsLinux(), "/proc/cpuinfo exists on Linux only.");
-        string[] knobs = [.. Environment.GetEnvironmentVariables().Cast<DictionaryEntry>().Select(pair => (string)pair.Key).Where(name => name.StartsWith("DOTNET_Enable", StringComparison.Ordinal))];
+        IEnumerable<string> names = Environment.GetEnvironmentVariables().Cast<DictionaryEntry>().Select(pair => (string)pair.Key);
+        string[] knobs = [.. names.Where(name => name.StartsWith("DOTNET_Enable", StringComparison.Ordinal))];
         Assert.SkipUnless(knobs.Length == 0, $"{string.Join(", ", knobs)} may have taken the tier away on purpose.");
         string? flags = File.ReadLines("/proc/cpuinfo").FirstOrDefault(line => line.StartsWith("flags", StringComparison.Ordinal));
         Assert.SkipUnless(flags is not null && instructions.Split(' ').All(flags.Split(' ').Contains), $"This CPU lacks {instructions}.");

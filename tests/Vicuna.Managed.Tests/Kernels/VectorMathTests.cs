@@ -7,8 +7,8 @@ public sealed class VectorMathTests
 {
     private static readonly float[] Special =
     [
-        0f, -0f, float.Epsilon, -float.Epsilon, 1f, -1f, 87f, -87f, 87.4f, -87.4f, 87.7f, -87.7f, 88f, -88f, 88.1f, -88.1f, 88.37f, 88.38f, 88.7f, 89f, -89f, 100f, -100f,
-        1000f, -1000f, 1e30f, -1e30f, float.MaxValue, float.MinValue, float.PositiveInfinity, float.NegativeInfinity, float.NaN, -float.NaN,
+        0f, -0f, float.Epsilon, -float.Epsilon, 1f, -1f, 87f, -87f, 87.4f, -87.4f, 87.7f, -87.7f, 88f, -88f, 88.1f, -88.1f, 88.37f, 88.38f, 88.7f, 89f, -89f,
+        100f, -100f, 1000f, -1000f, 1e30f, -1e30f, float.MaxValue, float.MinValue, float.PositiveInfinity, float.NegativeInfinity, float.NaN, -float.NaN,
     ];
 
     [Fact]

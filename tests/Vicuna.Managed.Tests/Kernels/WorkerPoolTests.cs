@@ -257,7 +257,8 @@ public sealed class WorkerPoolTests
     }
 
     // A hang is the failure to look for: it must not take the whole test run with it.
-    private static Task WithinTime(Action body) => Task.Factory.StartNew(body, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default).WaitAsync(Hang);
+    private static Task WithinTime(Action body) =>
+        Task.Factory.StartNew(body, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default).WaitAsync(Hang);
 
     /// <summary>Adds up what the threads of a pool allocate between two rows that they do.</summary>
     private sealed class AllocationJob : ParallelJob
