@@ -109,7 +109,8 @@ public sealed class SyntheticCheckpointTests : IDisposable
         string sharded = SyntheticCheckpoint.WriteSharded(config, _temp.File("sharded"), 3, maxShardBytes: 400_000, null, default).Path;
         string[] files = [.. Directory.GetFiles(sharded, "*.safetensors").Order(StringComparer.Ordinal)];
         Assert.InRange(files.Length, 3, 9);
-        Assert.Equal(Enumerable.Range(1, files.Length).Select(i => $"model-{i:D5}-of-{files.Length:D5}.safetensors"), files.Select(file => Path.GetFileName(file)));
+        IEnumerable<string> names = Enumerable.Range(1, files.Length).Select(i => $"model-{i:D5}-of-{files.Length:D5}.safetensors");
+        Assert.Equal(names, files.Select(file => Path.GetFileName(file)));
         Assert.All(files, file => Assert.InRange(new FileInfo(file).Length, 1, 400_000 + 4096));
 
         using JsonDocument index = JsonDocument.Parse(File.ReadAllBytes(Path.Combine(sharded, "model.safetensors.index.json")));
@@ -142,7 +143,10 @@ public sealed class SyntheticCheckpointTests : IDisposable
             MlpBias = true,
             TieWordEmbeddings = true,
             RopeTheta = 500_000.5,
-            RopeScaling = new RopeScaling { Kind = RopeScalingKind.Llama3, Factor = 8, LowFreqFactor = 1, HighFreqFactor = 4, OriginalMaxPositionEmbeddings = 64 },
+            RopeScaling = new RopeScaling
+            {
+                Kind = RopeScalingKind.Llama3, Factor = 8, LowFreqFactor = 1.5, HighFreqFactor = 3, OriginalMaxPositionEmbeddings = 64,
+            },
             EosTokenIds = [2, 5],
         };
         SyntheticCheckpointInfo written = SyntheticCheckpoint.WriteShape(config, _temp.File("model"));
@@ -182,8 +186,10 @@ public sealed class SyntheticCheckpointTests : IDisposable
         Directory.CreateDirectory(_temp.File("full"));
         _temp.Write("full/mine.txt", "x");
         _temp.Write("file", "y");
-        Assert.Contains("'mine.txt'", Assert.Throws<IOException>(() => SyntheticCheckpoint.Write("tiny", _temp.File("full"))).Message, StringComparison.Ordinal);
-        Assert.Contains("found a file", Assert.Throws<IOException>(() => SyntheticCheckpoint.Write("tiny", _temp.File("file"))).Message, StringComparison.Ordinal);
+        IOException full = Assert.Throws<IOException>(() => SyntheticCheckpoint.Write("tiny", _temp.File("full")));
+        IOException file = Assert.Throws<IOException>(() => SyntheticCheckpoint.Write("tiny", _temp.File("file")));
+        Assert.Contains("'mine.txt'", full.Message, StringComparison.Ordinal);
+        Assert.Contains("found a file", file.Message, StringComparison.Ordinal);
         Assert.Equal(["file", "full"], Entries());
         Assert.Equal("x", File.ReadAllText(_temp.File("full/mine.txt")));
     }
@@ -226,7 +232,8 @@ public sealed class SyntheticCheckpointTests : IDisposable
     [Fact]
     public void Write_OfWhatCannotBe_IsRefused()
     {
-        Assert.Contains("tinyllama-1.1b", Assert.Throws<ArgumentException>(() => SyntheticCheckpoint.Write("nothing", _temp.File("m"))).Message, StringComparison.Ordinal);
+        ArgumentException unknown = Assert.Throws<ArgumentException>(() => SyntheticCheckpoint.Write("nothing", _temp.File("m")));
+        Assert.Contains("tinyllama-1.1b", unknown.Message, StringComparison.Ordinal);
         ModelConfig tiny = SyntheticCheckpoint.Config("tiny");
         Assert.Throws<ArgumentOutOfRangeException>(() => SyntheticCheckpoint.WriteShape(tiny with { VocabSize = 353 }, _temp.File("m")));
         Assert.Throws<ArgumentOutOfRangeException>(() => SyntheticCheckpoint.WriteShape(tiny with { VocabSize = 1_000_001 }, _temp.File("m")));

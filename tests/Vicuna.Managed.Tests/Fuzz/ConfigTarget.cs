@@ -15,11 +15,13 @@ internal static class ConfigTarget
     [
         .. new[]
         {
-            $"{{\"architectures\":[\"LlamaForCausalLM\"],\"model_type\":\"llama\",\"hidden_act\":\"silu\",{Sizes},\"num_key_value_heads\":2,\"bos_token_id\":1,\"eos_token_id\":2}}",
+            $"{{\"architectures\":[\"LlamaForCausalLM\"],\"model_type\":\"llama\",\"hidden_act\":\"silu\",{Sizes},"
+                + "\"num_key_value_heads\":2,\"bos_token_id\":1,\"eos_token_id\":2}",
             $"{{\"model_type\":\"llama\",{Sizes},\"rope_scaling\":{{\"rope_type\":\"llama3\",\"factor\":8.0,\"low_freq_factor\":1.0,\"high_freq_factor\":4.0,"
                 + "\"original_max_position_embeddings\":8192},\"rope_theta\":500000.0,\"eos_token_id\":[2,3],\"attention_bias\":true,\"mlp_bias\":false}",
             $"{{\"model_type\":\"mistral\",{Sizes},\"sliding_window\":4096,\"head_dim\":32,\"max_position_embeddings\":32768,\"tie_word_embeddings\":true}}",
-            $"{{\"architectures\":[\"LlamaForCausalLM\"],{Sizes},\"rope_parameters\":{{\"type\":\"linear\",\"factor\":2,\"rope_theta\":10000}},\"partial_rotary_factor\":1}}",
+            $"{{\"architectures\":[\"LlamaForCausalLM\"],{Sizes},\"rope_parameters\":{{\"type\":\"linear\",\"factor\":2,\"rope_theta\":10000}},"
+                + "\"partial_rotary_factor\":1}",
             $"{{\"model_type\":\"llama\",{Sizes},\"quantization_config\":{{\"quant_method\":\"gptq\"}}}}",
             $"{{\"model_type\":\"gpt2\",{Sizes},\"architectures\":null}}",
             "{\"model_type\":\"\\ud800\"}",

@@ -60,7 +60,8 @@ public static class FuzzCommand
         {
             if (engine.Current is { } current && current.Elapsed > Hang)
             {
-                Console.WriteLine($"FINDING target {target.Name}, seed {seed}: still running after {current.Elapsed.TotalSeconds:f0} s\nhex {Convert.ToHexString(current.Input)}");
+                Console.WriteLine($"FINDING target {target.Name}, seed {seed}: still running after {current.Elapsed.TotalSeconds:f0} s");
+                Console.WriteLine($"hex {Convert.ToHexString(current.Input)}");
                 Environment.Exit(1);
             }
         });
