@@ -13,5 +13,6 @@ internal static class FuzzTargets
         new(ConfigTarget.Name, ConfigTarget.Seeds, ConfigTarget.Run),
         new(GenerationConfigTarget.Name, GenerationConfigTarget.Seeds, GenerationConfigTarget.Run),
         new(SequenceFileTarget.Name, SequenceFileTarget.Seeds, SequenceFileTarget.Run),
+        new(SentencePieceTarget.Name, SentencePieceTarget.Seeds, SentencePieceTarget.Run),
     ];
 }
