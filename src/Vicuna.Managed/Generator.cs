@@ -16,10 +16,6 @@ public sealed class Generator : IDisposable
     // Room for ordinary sequences from the start, so that decoding does not allocate.
     private const int PresizedTokens = 8192;
 
-    private const int Idle = 0;
-    private const int Busy = 1;
-    private const int Closed = 2;
-
     private readonly Decoder _decoder;
     private readonly SentencePieceTokenizer? _tokenizer;
     private readonly int _chunkTokens;
@@ -29,11 +25,10 @@ public sealed class Generator : IDisposable
     private readonly List<int> _tokens;
     private readonly List<bool> _generated;
     private readonly float[] _logits;
+    private readonly UseGuard _guard;
     private KvCache _cache;
     private SamplingSettings _settings;
     private bool _logitsAreCurrent;
-    private int _use = Idle;
-    private volatile bool _disposeRequested;
 
     internal Generator(Decoder decoder, SentencePieceTokenizer? tokenizer, GenerationOptions options, int contextLength, int chunkTokens)
     {
@@ -50,6 +45,7 @@ public sealed class Generator : IDisposable
         _logits = new float[decoder.Config.VocabSize];
         _cache = new KvCache(Decoder.KvShapeOf(decoder.Config), contextLength);
         _state = new DecoderState(decoder.Config, _chunkTokens);
+        _guard = new UseGuard(this, Free);
     }
 
     /// <summary>The options in force: the caller's, with the model's defaults where those were null.</summary>
@@ -118,7 +114,7 @@ public sealed class Generator : IDisposable
     /// <exception cref="ObjectDisposedException">The generator or its model has been disposed.</exception>
     public ReadOnlySpan<float> GetLogits(CancellationToken cancellationToken = default)
     {
-        Enter();
+        _guard.Enter();
         try
         {
             EnsureLogits(cancellationToken);
@@ -126,7 +122,7 @@ public sealed class Generator : IDisposable
         }
         finally
         {
-            Exit();
+            _guard.Exit();
         }
     }
 
@@ -140,7 +136,7 @@ public sealed class Generator : IDisposable
     /// <exception cref="ObjectDisposedException">The generator or its model has been disposed.</exception>
     public int Next(CancellationToken cancellationToken = default)
     {
-        Enter();
+        _guard.Enter();
         try
         {
             if (_tokens.Count >= ContextLength)
@@ -156,7 +152,7 @@ public sealed class Generator : IDisposable
         }
         finally
         {
-            Exit();
+            _guard.Exit();
         }
     }
 
@@ -167,7 +163,7 @@ public sealed class Generator : IDisposable
     /// <exception cref="ObjectDisposedException">The generator has been disposed.</exception>
     public void Rewind(int position)
     {
-        Enter();
+        _guard.Enter();
         try
         {
             ArgumentOutOfRangeException.ThrowIfNegative(position);
@@ -176,7 +172,7 @@ public sealed class Generator : IDisposable
         }
         finally
         {
-            Exit();
+            _guard.Exit();
         }
     }
 
@@ -185,7 +181,7 @@ public sealed class Generator : IDisposable
     internal void RewindToPrompt(int position)
     {
         Rewind(position);
-        Enter();
+        _guard.Enter();
         try
         {
             for (int i = 0; i < _tokens.Count; i++)
@@ -200,7 +196,7 @@ public sealed class Generator : IDisposable
         }
         finally
         {
-            Exit();
+            _guard.Exit();
         }
     }
 
@@ -212,14 +208,14 @@ public sealed class Generator : IDisposable
     public void Save(Stream destination)
     {
         ArgumentNullException.ThrowIfNull(destination);
-        Enter();
+        _guard.Enter();
         try
         {
             SequenceFile.Write(destination, _decoder.Fingerprint, new SavedSequence(_settings.Seed, _tokens, _generated), _cache);
         }
         finally
         {
-            Exit();
+            _guard.Exit();
         }
     }
 
@@ -232,7 +228,7 @@ public sealed class Generator : IDisposable
     public void Restore(Stream source)
     {
         ArgumentNullException.ThrowIfNull(source);
-        Enter();
+        _guard.Enter();
         try
         {
             KvCache cache = new(_cache.Shape, ContextLength);
@@ -258,45 +254,12 @@ public sealed class Generator : IDisposable
         }
         finally
         {
-            Exit();
+            _guard.Exit();
         }
     }
 
     /// <summary>Frees the sequence's memory; if a call is under way on another thread, when that call ends.</summary>
-    public void Dispose()
-    {
-        _disposeRequested = true;
-        if (Interlocked.CompareExchange(ref _use, Closed, Idle) == Idle)
-        {
-            Free();
-        }
-    }
-
-    private void Enter()
-    {
-        int before = Interlocked.CompareExchange(ref _use, Busy, Idle);
-        if (before == Idle && _disposeRequested)
-        {
-            // Dispose has been called between its two steps and may have found the generator busy with this call: then freeing is up to it.
-            Exit();
-        }
-
-        ObjectDisposedException.ThrowIf(before == Closed || _disposeRequested, this);
-        if (before == Busy)
-        {
-            throw new InvalidOperationException("The generator is in use by another call; a generator is for one thread at a time.");
-        }
-    }
-
-    private void Exit()
-    {
-        Volatile.Write(ref _use, Idle);
-        Interlocked.MemoryBarrier();
-        if (_disposeRequested && Interlocked.CompareExchange(ref _use, Closed, Idle) == Idle)
-        {
-            Free();
-        }
-    }
+    public void Dispose() => _guard.Close();
 
     private void Free()
     {
@@ -316,7 +279,7 @@ public sealed class Generator : IDisposable
             OptionsResolver.CheckToken(token, _decoder.Config.VocabSize, nameof(tokens));
         }
 
-        Enter();
+        _guard.Enter();
         try
         {
             if (tokens.Length > ContextLength - _tokens.Count)
@@ -343,7 +306,7 @@ public sealed class Generator : IDisposable
         }
         finally
         {
-            Exit();
+            _guard.Exit();
         }
     }
 

@@ -36,7 +36,8 @@ public sealed class GenerationDefaultsTests
         using LanguageModel model = Load("""{"temperature": 0.7, "top_p": 0.9, "max_new_tokens": 5, "repetition_penalty": 1.2, "min_p": 0.05, "top_k": 9}""");
         using Generator generator = model.CreateGenerator(new GenerationOptions { TopP = 0.5 });
         GenerationOptions options = generator.Options;
-        Assert.Equal((0.7, 0.5, 5, 1.2, 0.05, 9), (options.Temperature, options.TopP, options.MaxNewTokens, options.RepetitionPenalty, options.MinP, options.TopK));
+        Assert.Equal((0.7, 0.5, 5, 1.2, 0.05, 9), (options.Temperature, options.TopP, options.MaxNewTokens, options.RepetitionPenalty, options.MinP,
+            options.TopK));
         Assert.Equal(5, model.Generate(new[] { 1 }).TokenIds.Count);
         Assert.Equal(3, model.Generate(new[] { 1 }, new GenerationOptions { MaxNewTokens = 3 }).TokenIds.Count);
     }

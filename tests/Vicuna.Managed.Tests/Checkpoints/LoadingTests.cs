@@ -11,22 +11,28 @@ public sealed class LoadingTests
 
     private static readonly Dictionary<string, (Action<TinyModel> Damage, string Item, string Message)> Defects = new()
     {
-        ["missing tensor"] = (m => m.Tensors.Remove("model.layers.1.self_attn.v_proj.weight"), "model.layers.1.self_attn.v_proj.weight", "expected a tensor of shape [16, 32], found none"),
+        ["missing tensor"] = (m => m.Tensors.Remove("model.layers.1.self_attn.v_proj.weight"), "model.layers.1.self_attn.v_proj.weight",
+            "expected a tensor of shape [16, 32], found none"),
         ["missing norm"] = (m => m.Tensors.Remove("model.norm.weight"), "model.norm.weight", "shape [32], found none"),
         ["missing embedding"] = (m => m.Tensors.Remove("model.embed_tokens.weight"), "model.embed_tokens.weight", "shape [96, 32], found none"),
         ["no head, not tied"] = (m => m.Tensors.Remove("lm_head.weight"), "lm_head.weight", "shape [96, 32], found none"),
-        ["wrong shape"] = (m => Reshape(m, "model.layers.0.mlp.up_proj.weight", 55, 32), "model.layers.0.mlp.up_proj.weight", "expected shape [56, 32], found [55, 32]"),
-        ["transposed"] = (m => Reshape(m, "model.layers.0.mlp.up_proj.weight", 32, 56), "model.layers.0.mlp.up_proj.weight", "expected shape [56, 32], found [32, 56]"),
-        ["another rank"] = (m => Reshape(m, "model.layers.2.input_layernorm.weight", 1, 32), "model.layers.2.input_layernorm.weight", "expected shape [32], found [1, 32]"),
+        ["wrong shape"] = (m => Reshape(m, "model.layers.0.mlp.up_proj.weight", 55, 32), "model.layers.0.mlp.up_proj.weight",
+            "expected shape [56, 32], found [55, 32]"),
+        ["transposed"] = (m => Reshape(m, "model.layers.0.mlp.up_proj.weight", 32, 56), "model.layers.0.mlp.up_proj.weight",
+            "expected shape [56, 32], found [32, 56]"),
+        ["another rank"] = (m => Reshape(m, "model.layers.2.input_layernorm.weight", 1, 32), "model.layers.2.input_layernorm.weight",
+            "expected shape [32], found [1, 32]"),
         ["empty tensor"] = (m => Reshape(m, "lm_head.weight", 0, 32), "lm_head.weight", "expected shape [96, 32], found [0, 32]"),
         ["i8 weights"] = (m => Retype(m, "lm_head.weight", TensorType.I8), "lm_head.weight", "found I8"),
         ["f64 weights"] = (m => Retype(m, "model.layers.2.self_attn.q_proj.weight", TensorType.F64), "model.layers.2.self_attn.q_proj.weight", "found F64"),
         ["i8 norm"] = (m => Retype(m, "model.norm.weight", TensorType.I8), "model.norm.weight", "found I8"),
         ["layer gap"] = (m => RenameLayer(m, 1, 7), "model.layers.1.input_layernorm.weight", "found none"),
         ["config has more layers"] = (m => m.Config["num_hidden_layers"] = 4, "model.layers.3.input_layernorm.weight", "found none"),
-        ["config has another width"] = (m => m.Config["intermediate_size"] = 60, "model.layers.0.mlp.gate_proj.weight", "expected shape [60, 32], found [56, 32]"),
+        ["config has another width"] = (m => m.Config["intermediate_size"] = 60, "model.layers.0.mlp.gate_proj.weight",
+            "expected shape [60, 32], found [56, 32]"),
         ["config has another vocabulary"] = (m => m.Config["vocab_size"] = 97, "model.embed_tokens.weight", "expected shape [97, 32], found [96, 32]"),
-        ["config has more key heads"] = (m => m.Config["num_key_value_heads"] = 4, "model.layers.0.self_attn.k_proj.weight", "expected shape [32, 32], found [16, 32]"),
+        ["config has more key heads"] = (m => m.Config["num_key_value_heads"] = 4, "model.layers.0.self_attn.k_proj.weight",
+            "expected shape [32, 32], found [16, 32]"),
         ["config has biases"] = (m => m.Config["attention_bias"] = true, "model.layers.0.self_attn.q_proj.bias", "shape [32], found none"),
         ["config has feed-forward biases"] = (m => m.Config["mlp_bias"] = true, "model.layers.0.mlp.gate_proj.bias", "shape [56], found none"),
     };
@@ -42,7 +48,8 @@ public sealed class LoadingTests
         TinyModel tiny = new(Small);
         damage(tiny);
         tiny.Write(folder);
-        foreach (Action load in new Action[] { () => LanguageModel.Load(folder.Path).Dispose(), () => LanguageModel.Inspect(folder.Path), () => tiny.Load().Dispose() })
+        foreach (Action load in new Action[] { () => LanguageModel.Load(folder.Path).Dispose(), () => LanguageModel.Inspect(folder.Path),
+            () => tiny.Load().Dispose() })
         {
             ModelFormatException found = Assert.Throws<ModelFormatException>(load);
             Assert.Equal(item, found.Item);
@@ -108,7 +115,8 @@ public sealed class LoadingTests
 
         folder.Write("model.safetensors.index.json", $"{{\"metadata\":{{}},\"weight_map\":{{{string.Join(',', tiny.Tensors.Keys.Select(name => $"\"{name}\":\"{Home(name)}\""))}}}}}");
         Assert.Equal(expected, Logits(LanguageModel.Load(folder.Path)));
-        Assert.Equal(expected, Logits(LanguageModel.LoadFiles(Directory.GetFiles(folder.Path).ToDictionary(path => Path.GetFileName(path), path => (ReadOnlyMemory<byte>)File.ReadAllBytes(path)))));
+        Assert.Equal(expected, Logits(LanguageModel.LoadFiles(Directory.GetFiles(folder.Path).ToDictionary(path => Path.GetFileName(path),
+            path => (ReadOnlyMemory<byte>)File.ReadAllBytes(path)))));
         File.Delete(folder.File(shards[1]));
         Assert.Equal(shards[1], Assert.Throws<ModelFormatException>(() => LanguageModel.Load(folder.Path)).FileName);
     }
@@ -143,7 +151,8 @@ public sealed class LoadingTests
         ModelFormatException found = Assert.Throws<ModelFormatException>(() => LanguageModel.Load(folder.File("model.safetensors")));
         Assert.Contains("give the folder", found.Message);
         File.Delete(folder.File("model.safetensors"));
-        Assert.Contains("model.safetensors, pytorch_model.bin or one of their index files, found none", Assert.Throws<ModelFormatException>(() => LanguageModel.Load(folder.Path)).Message);
+        Assert.Contains("model.safetensors, pytorch_model.bin or one of their index files, found none",
+            Assert.Throws<ModelFormatException>(() => LanguageModel.Load(folder.Path)).Message);
         File.Delete(folder.File("config.json"));
         Assert.Equal("config.json", Assert.Throws<ModelFormatException>(() => LanguageModel.Load(folder.Path)).FileName);
     }
@@ -161,7 +170,8 @@ public sealed class LoadingTests
     {
         using LanguageModel model = new TinyModel(Small with { HasTokenizer = true, Vocab = 1100 }).Load();
         GenerationResult result = model.Generate(
-            "Hello", new GenerationOptions { MaxNewTokens = 8, LogitBias = new Dictionary<int, float> { [1090] = 90 }, Temperature = 0, IgnoreEndOfSequence = true });
+            "Hello", new GenerationOptions { MaxNewTokens = 8, LogitBias = new Dictionary<int, float> { [1090] = 90 }, Temperature = 0,
+                IgnoreEndOfSequence = true });
         Assert.Equal(Enumerable.Repeat(1090, 8), result.TokenIds);
         Assert.Equal(string.Empty, result.Text);
     }
@@ -174,7 +184,8 @@ public sealed class LoadingTests
         Assert.False(model.HasTokenizer);
         GenerationResult result = model.Generate(new[] { 1, 2 }, new GenerationOptions { MaxNewTokens = 3 });
         Assert.Equal((3, string.Empty), (result.TokenIds.Count, result.Text));
-        foreach (Action use in new Action[] { () => model.Generate("text"), () => model.StreamAsync("text"), () => model.CreateChat(), () => model.Encode("text"), () => _ = model.Tokenizer })
+        foreach (Action use in new Action[] { () => model.Generate("text"), () => model.StreamAsync("text"), () => model.CreateChat(),
+            () => model.Encode("text"), () => _ = model.Tokenizer })
         {
             ModelFormatException found = Assert.Throws<ModelFormatException>(use);
             Assert.Contains("tokenizer.model", found.Message);
@@ -239,7 +250,8 @@ public sealed class LoadingTests
         new TinyModel(Small).Write(folder);
         int caller = Environment.CurrentManagedThreadId;
         int loader = 0;
-        using LanguageModel model = await LanguageModel.LoadAsync(folder.Path, new LoadOptions { Progress = new Listener(_ => loader = Environment.CurrentManagedThreadId) });
+        using LanguageModel model = await LanguageModel.LoadAsync(folder.Path,
+            new LoadOptions { Progress = new Listener(_ => loader = Environment.CurrentManagedThreadId) });
         Assert.True(loader != 0 && loader != caller);
     }
 
@@ -269,7 +281,8 @@ public sealed class LoadingTests
             File.Move(folder.File(name), folder.File("blob"));
             File.CreateSymbolicLink(folder.File(name), folder.File("blob"));
             LanguageModel.Load(folder.Path).Dispose();
-            ModelFormatException found = Assert.Throws<ModelFormatException>(() => LanguageModel.Load(folder.Path, new LoadOptions { AllowSymbolicLinks = false }));
+            ModelFormatException found = Assert.Throws<ModelFormatException>(() =>
+                LanguageModel.Load(folder.Path, new LoadOptions { AllowSymbolicLinks = false }));
             Assert.Contains("symbolic link", found.Message);
             Assert.Equal(name, found.FileName);
             File.Move(folder.File("blob"), folder.File(name), overwrite: true);
@@ -282,7 +295,8 @@ public sealed class LoadingTests
         TinyModel tiny = new(Small);
         foreach (LoadOptions options in new[]
         {
-            new LoadOptions { Threads = 0 }, new() { Threads = -1 }, new() { Threads = 1025 }, new() { ContextLength = 1 }, new() { ContextLength = 65 }, new() { InstructionSet = (InstructionSet)99 },
+            new LoadOptions { Threads = 0 }, new() { Threads = -1 }, new() { Threads = 1025 }, new() { ContextLength = 1 }, new() { ContextLength = 65 },
+            new() { InstructionSet = (InstructionSet)99 },
         })
         {
             Assert.Throws<ArgumentOutOfRangeException>(() => tiny.Load(options));
@@ -299,9 +313,11 @@ public sealed class LoadingTests
             .ToDictionary(path => Path.GetFileName(path), path => (ReadOnlyMemory<byte>)File.ReadAllBytes(path));
         using LanguageModel memory = LanguageModel.LoadFiles(files);
         using LanguageModel folder = LanguageModel.Load(PicoVicuna.Folder);
-        Assert.Equal(folder.Generate("USER: Hi", new GenerationOptions { Seed = 5, MaxNewTokens = 20 }).Text, memory.Generate("USER: Hi", new GenerationOptions { Seed = 5, MaxNewTokens = 20 }).Text);
+        Assert.Equal(folder.Generate("USER: Hi", new GenerationOptions { Seed = 5, MaxNewTokens = 20 }).Text,
+            memory.Generate("USER: Hi", new GenerationOptions { Seed = 5, MaxNewTokens = 20 }).Text);
         Assert.Equal(folder.DefaultOptions, memory.DefaultOptions);
-        Assert.Equal("config.json", Assert.Throws<ModelFormatException>(() => LanguageModel.LoadFiles(new Dictionary<string, ReadOnlyMemory<byte>>())).FileName);
+        Assert.Equal("config.json", Assert.Throws<ModelFormatException>(() =>
+            LanguageModel.LoadFiles(new Dictionary<string, ReadOnlyMemory<byte>>())).FileName);
         Assert.Throws<FileNotFoundException>(() => EmbeddedFiles.Read(Assembly.GetExecutingAssembly(), "no-such-prefix/"));
     }
 

@@ -35,7 +35,9 @@ public sealed class ChatSessionTests : IDisposable
         {
             Greedy,
             new GenerationOptions { Temperature = 1.2, Seed = 9, TopP = 1 },
-            Greedy with { PresencePenalty = 3, FrequencyPenalty = 2, MaxNewTokens = 30, IgnoreEndOfSequence = true },
+            // So much that a token of an earlier answer would never be chosen if it counted.
+            Greedy with { PresencePenalty = 100, MaxNewTokens = 30 },
+            Greedy with { FrequencyPenalty = 100, MaxNewTokens = 30 },
             Greedy with { RepetitionPenalty = 1.3 },
         })
         {

@@ -80,10 +80,13 @@ public sealed class GeneratorLifetimeTests : IDisposable
     [Fact]
     public void Load_ThatFails_KeepsNothing()
     {
+        TinyModel badTemplate = new(Shape);
+        badTemplate.TextFiles["tokenizer_config.json"] = """{"chat_template": "\ud800"}""";
         _tiny.Tensors.Remove("model.norm.weight");
-        for (int i = 0; i < 3; i++)
+        foreach (TinyModel bad in new[] { _tiny, badTemplate })
         {
-            Assert.Throws<ModelFormatException>(() => _tiny.Load());
+            Assert.Throws<ModelFormatException>(() => bad.Load());
+            Assert.Equal(_before, AlignedBuffer.AllocatedBytes);
         }
     }
 
@@ -117,7 +120,8 @@ public sealed class GeneratorLifetimeTests : IDisposable
         using MemoryStream stream = new();
         foreach (Action second in new Action[]
         {
-            () => generator.Next(), () => generator.Append([4]), () => generator.GetLogits(), () => generator.Rewind(0), () => generator.Save(stream), () => generator.Restore(stream),
+            () => generator.Next(), () => generator.Append([4]), () => generator.GetLogits(), () => generator.Rewind(0), () => generator.Save(stream),
+            () => generator.Restore(stream),
         })
         {
             Assert.Contains("one thread at a time", Assert.Throws<InvalidOperationException>(second).Message);
@@ -183,6 +187,30 @@ public sealed class GeneratorLifetimeTests : IDisposable
     }
 
     [Fact]
+    public async Task Dispose_BetweenShortCalls_AlwaysFreesAll()
+    {
+        using LanguageModel model = new TinyModel(Shape with { Layers = 1, Context = 2 }).Load();
+        long before = AlignedBuffer.AllocatedBytes;
+        for (int repetition = 0; repetition < 600; repetition++)
+        {
+            Generator generator = model.CreateGenerator();
+            bool running = false;
+            Task worker = Task.Run(() =>
+            {
+                while (true)
+                {
+                    generator.Rewind(0);
+                    Volatile.Write(ref running, true);
+                }
+            });
+            SpinWait.SpinUntil(() => Volatile.Read(ref running));
+            generator.Dispose();
+            await Assert.ThrowsAsync<ObjectDisposedException>(() => worker);
+            Assert.Equal(before, AlignedBuffer.AllocatedBytes);
+        }
+    }
+
+    [Fact]
     public async Task ModelDisposed_DuringAPass_EndsItWithObjectDisposed()
     {
         LanguageModel model = _tiny.Load();
@@ -216,7 +244,8 @@ public sealed class GeneratorLifetimeTests : IDisposable
         {
             LanguageModel model = _tiny.Load(new LoadOptions { Threads = 1 + (repetition % 3) });
             Task<Exception?>[] workers = [.. Enumerable.Range(0, 3).Select(worker => Task.Run(
-                () => Record.Exception(() => model.Generate(new[] { 1 + worker }, new GenerationOptions { MaxNewTokens = 100 })), TestContext.Current.CancellationToken))];
+                () => Record.Exception(() => model.Generate(new[] { 1 + worker }, new GenerationOptions { MaxNewTokens = 100 })),
+                TestContext.Current.CancellationToken))];
             Thread.SpinWait(repetition * 200);
             model.Dispose();
             foreach (Exception? found in await Task.WhenAll(workers))
@@ -232,7 +261,8 @@ public sealed class GeneratorLifetimeTests : IDisposable
         using LanguageModel model = _tiny.Load(new LoadOptions { Threads = 3 });
         GenerationResult[] lone = [.. Enumerable.Range(0, 24).Select(Generate)];
         Assert.True(lone.Select(result => string.Join(',', result.TokenIds)).Distinct().Count() > 20);
-        GenerationResult[] together = await Task.WhenAll(Enumerable.Range(0, 24).Select(i => Task.Run(() => Generate(i), TestContext.Current.CancellationToken)));
+        GenerationResult[] together = await Task.WhenAll(Enumerable.Range(0,
+            24).Select(i => Task.Run(() => Generate(i), TestContext.Current.CancellationToken)));
         Assert.Equal(lone.Select(result => result.TokenIds), together.Select(result => result.TokenIds));
 
         GenerationResult Generate(int i) =>
@@ -244,7 +274,8 @@ public sealed class GeneratorLifetimeTests : IDisposable
     {
         using LanguageModel model = LanguageModel.Load(PicoVicuna.Folder, new LoadOptions { Threads = 2 });
         long before = AlignedBuffer.AllocatedBytes;
-        await foreach (GenerationChunk chunk in model.StreamAsync("USER: Hello", new GenerationOptions { MaxNewTokens = 400, IgnoreEndOfSequence = true }, TestContext.Current.CancellationToken))
+        await foreach (GenerationChunk chunk in model.StreamAsync("USER: Hello", new GenerationOptions { MaxNewTokens = 400, IgnoreEndOfSequence = true },
+            TestContext.Current.CancellationToken))
         {
             Assert.Null(chunk.Result);
             break;

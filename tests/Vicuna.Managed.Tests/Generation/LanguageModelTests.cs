@@ -149,7 +149,8 @@ public sealed class LanguageModelTests : IDisposable
         int pieces = 0;
         await Assert.ThrowsAnyAsync<OperationCanceledException>(async () =>
         {
-            await foreach (GenerationChunk piece in slow.StreamAsync(Question, Greedy with { IgnoreEndOfSequence = true, MaxNewTokens = 1900 }).WithCancellation(stop.Token))
+            await foreach (GenerationChunk piece in slow.StreamAsync(Question,
+                Greedy with { IgnoreEndOfSequence = true, MaxNewTokens = 1900 }).WithCancellation(stop.Token))
             {
                 if (++pieces == 3)
                 {
@@ -224,12 +225,17 @@ public sealed class LanguageModelTests : IDisposable
         foreach ((GenerationOptions options, string name) in new (GenerationOptions, string)[]
         {
             (new() { MaxNewTokens = 0 }, "MaxNewTokens"), (new() { Temperature = -0.1 }, "Temperature"), (new() { Temperature = double.NaN }, "Temperature"),
-            (new() { Temperature = 101 }, "Temperature"), (new() { TopK = -1 }, "TopK"), (new() { TopP = 0 }, "TopP"), (new() { TopP = 1.01 }, "TopP"), (new() { TopP = double.NaN }, "TopP"),
-            (new() { MinP = -1 }, "MinP"), (new() { MinP = 1.1 }, "MinP"), (new() { RepetitionPenalty = 0 }, "RepetitionPenalty"), (new() { RepetitionPenalty = 101 }, "RepetitionPenalty"),
+            (new() { Temperature = 101 }, "Temperature"), (new() { TopK = -1 }, "TopK"), (new() { TopP = 0 }, "TopP"), (new() { TopP = 1.01 }, "TopP"),
+            (new() { TopP = double.NaN }, "TopP"),
+            (new() { MinP = -1 }, "MinP"), (new() { MinP = 1.1 }, "MinP"), (new() { RepetitionPenalty = 0 }, "RepetitionPenalty"),
+            (new() { RepetitionPenalty = 101 }, "RepetitionPenalty"),
             (new() { PresencePenalty = 101 }, "PresencePenalty"), (new() { FrequencyPenalty = double.NegativeInfinity }, "FrequencyPenalty"),
-            (new() { LogitBias = new Dictionary<int, float> { [1024] = 1 } }, "LogitBias"), (new() { LogitBias = new Dictionary<int, float> { [1] = float.NaN } }, "LogitBias"),
-            (new() { LogitBias = new Dictionary<int, float> { [1] = float.PositiveInfinity } }, "LogitBias"), (new() { StopTokens = [-1] }, "StopTokens"), (new() { StopTokens = [1024] }, "StopTokens"),
-            (new() { StopStrings = [""] }, "StopStrings"), (new() { StopStrings = [null!] }, "StopStrings"), (new() { StopStrings = [new string('x', 1025)] }, "StopStrings"),
+            (new() { LogitBias = new Dictionary<int, float> { [1024] = 1 } }, "LogitBias"),
+            (new() { LogitBias = new Dictionary<int, float> { [1] = float.NaN } }, "LogitBias"),
+            (new() { LogitBias = new Dictionary<int, float> { [1] = float.PositiveInfinity } }, "LogitBias"), (new() { StopTokens = [-1] }, "StopTokens"),
+            (new() { StopTokens = [1024] }, "StopTokens"),
+            (new() { StopStrings = [""] }, "StopStrings"), (new() { StopStrings = [null!] }, "StopStrings"),
+            (new() { StopStrings = [new string('x', 1025)] }, "StopStrings"),
             (new() { StopStrings = [.. Enumerable.Repeat("x", 65)] }, "StopStrings"),
         })
         {

@@ -32,7 +32,8 @@ public sealed class ConfigReaderTests
     public void Read_ExplicitNulls_AreAbsentKeys()
     {
         ModelConfig config = Read(With(
-            ("head_dim", "null"), ("num_key_value_heads", "null"), ("rope_scaling", "null"), ("eos_token_id", "null"), ("bos_token_id", "null"), ("quantization_config", "null"), ("hidden_act", "null")));
+            ("head_dim", "null"), ("num_key_value_heads", "null"), ("rope_scaling", "null"), ("eos_token_id", "null"), ("bos_token_id", "null"),
+            ("quantization_config", "null"), ("hidden_act", "null")));
         Assert.Equal(Read(Minimal).ToString(), config.ToString());
     }
 
@@ -41,8 +42,10 @@ public sealed class ConfigReaderTests
     {
         ModelConfig config = Read(With(
             ("num_key_value_heads", "2"), ("head_dim", "16"), ("max_position_embeddings", "4096"), ("rms_norm_eps", "1e-05"), ("rope_theta", "500000"),
-            ("tie_word_embeddings", "true"), ("attention_bias", "true"), ("mlp_bias", "true"), ("bos_token_id", "1"), ("eos_token_id", "[2, 5]"), ("sliding_window", "77")));
-        Assert.Equal((2, 16, 4096, 1e-5f, 500000.0), (config.NumKeyValueHeads, config.HeadDim, config.MaxPositionEmbeddings, config.RmsNormEps, config.RopeTheta));
+            ("tie_word_embeddings", "true"), ("attention_bias", "true"), ("mlp_bias", "true"), ("bos_token_id", "1"), ("eos_token_id", "[2, 5]"),
+            ("sliding_window", "77")));
+        Assert.Equal((2, 16, 4096, 1e-5f, 500000.0), (config.NumKeyValueHeads, config.HeadDim, config.MaxPositionEmbeddings, config.RmsNormEps,
+            config.RopeTheta));
         Assert.True(config.TieWordEmbeddings && config.AttentionBias && config.MlpBias);
         Assert.Equal(1, config.BosTokenId);
         Assert.Equal([2, 5], config.EosTokenIds);
@@ -82,7 +85,8 @@ public sealed class ConfigReaderTests
         ModelConfig later = Read(With(("rope_parameters", """{"rope_type": "linear", "factor": 2.5, "rope_theta": 99}""")));
         Assert.Equal((2.5, 99.0), (later.RopeScaling!.Factor, later.RopeTheta));
         RopeScaling? llama3 = Read(With(("rope_scaling", """{"rope_type": "llama3", "factor": 8, "low_freq_factor": 1, "high_freq_factor": 4, "original_max_position_embeddings": 8192}"""))).RopeScaling;
-        Assert.Equal((RopeScalingKind.Llama3, 8.0, 1.0, 4.0, 8192), (llama3!.Kind, llama3.Factor, llama3.LowFreqFactor, llama3.HighFreqFactor, llama3.OriginalMaxPositionEmbeddings));
+        Assert.Equal((RopeScalingKind.Llama3, 8.0, 1.0, 4.0, 8192),
+            (llama3!.Kind, llama3.Factor, llama3.LowFreqFactor, llama3.HighFreqFactor, llama3.OriginalMaxPositionEmbeddings));
         Assert.Null(Read(With(("rope_scaling", """{"rope_type": "default"}"""))).RopeScaling);
         Assert.Null(Read(With(("rope_parameters", """{"rope_theta": 10000.0, "rope_type": "default"}"""))).RopeScaling);
     }
@@ -207,11 +211,13 @@ public sealed class ConfigReaderTests
 
     [Fact]
     public void Read_BytesThatAreNoUtf8_AreRefused() =>
-        Assert.Contains("UTF-8", Assert.Throws<ModelFormatException>(() => ConfigReader.Read(new byte[] { (byte)'{', 0xFF, (byte)'}' }, "config.json")).Message);
+        Assert.Contains("UTF-8", Assert.Throws<ModelFormatException>(() =>
+            ConfigReader.Read(new byte[] { (byte)'{', 0xFF, (byte)'}' }, "config.json")).Message);
 
     [Fact]
     public void Read_TooLargeAFile_IsRefused() =>
-        Assert.Contains("at most 16777216 bytes", Assert.Throws<ModelFormatException>(() => ConfigReader.Read(new byte[(16 << 20) + 1], "config.json")).Message);
+        Assert.Contains("at most 16777216 bytes", Assert.Throws<ModelFormatException>(() =>
+            ConfigReader.Read(new byte[(16 << 20) + 1], "config.json")).Message);
 
     [Fact]
     public void Read_LongHostileValues_AreShortenedInTheMessage()

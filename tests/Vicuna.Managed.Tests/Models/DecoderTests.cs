@@ -107,7 +107,8 @@ public sealed class DecoderTests
     [MemberData(nameof(Tiers.All), MemberType = typeof(Tiers))]
     public void Logits_ForAnyNumberOfThreads_AreBitEqual(InstructionSet set)
     {
-        foreach (TinyShape shape in new[] { Shapes["odd widths"] with { Type = TensorType.F16 }, Shapes["window over pages"], Shapes["biases"] with { Type = TensorType.BF16 } })
+        foreach (TinyShape shape in new[] { Shapes["odd widths"] with { Type = TensorType.F16 }, Shapes["window over pages"],
+            Shapes["biases"] with { Type = TensorType.BF16 } })
         {
             TinyModel tiny = new(shape);
             int[] tokens = tiny.RandomTokens(shape.Context);
@@ -194,7 +195,8 @@ public sealed class DecoderTests
         TinyModel tiny = new(Shapes["plain"]);
         Array.Fill(tiny.Tensors[name].Values, value);
         using LanguageModel model = tiny.Load();
-        NonFiniteLogitsException found = Assert.Throws<NonFiniteLogitsException>(() => model.Generate(new[] { 1, 2, 3 }, new GenerationOptions { Temperature = 1 }));
+        NonFiniteLogitsException found = Assert.Throws<NonFiniteLogitsException>(() =>
+            model.Generate(new[] { 1, 2, 3 }, new GenerationOptions { Temperature = 1 }));
         Assert.Contains("damaged", found.Message);
         Assert.Throws<NonFiniteLogitsException>(() => Perplexity.Measure(model, [[1, 2, 3]]));
     }
@@ -223,7 +225,8 @@ public sealed class DecoderTests
         Assert.True(windowed.Zip(open, (a, b) => Math.Abs(a - b)).Max() > 0.1);
     }
 
-    private static (TinyModel Model, double[][] Logits) Oracle(string shape, TensorType type, int count) => Oracles.GetOrAdd((shape, type, count), _ => new(() =>
+    private static (TinyModel Model, double[][] Logits) Oracle(string shape, TensorType type, int count) =>
+        Oracles.GetOrAdd((shape, type, count), _ => new(() =>
     {
         TinyModel tiny = new(Shapes[shape] with { Type = type });
         return (tiny, new ReferenceDecoder(tiny).Logits(tiny.RandomTokens(count)));

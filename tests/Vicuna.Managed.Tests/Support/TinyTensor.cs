@@ -6,7 +6,8 @@ namespace Vicuna.Managed.Tests.Support;
 /// <summary>A tensor of a <see cref="TinyModel"/>: values that its storage type holds exactly.</summary>
 internal sealed record TinyTensor(TensorType Type, long[] Shape, float[] Values)
 {
-    public static TinyTensor Rounded(TensorType type, long[] shape, IEnumerable<double> values) => new(type, shape, [.. values.Select(value => Round(type, (float)value))]);
+    public static TinyTensor Rounded(TensorType type, long[] shape, IEnumerable<double> values) =>
+        new(type, shape, [.. values.Select(value => Round(type, (float)value))]);
 
     /// <summary>The stored bytes; types that no model computes with are all zeros.</summary>
     public byte[] Bytes() => Type switch
