@@ -99,6 +99,11 @@ internal sealed class TextGeneration(
                     work(piece => pieces.Writer.TryWrite(piece), stopToken);
                     return pieces.Writer.TryComplete();
                 }
+                catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
+                {
+                    // The caller's own token, not the linked one, so that he can tell whose cancellation it was.
+                    return pieces.Writer.TryComplete(new OperationCanceledException(cancellationToken));
+                }
                 catch (Exception exception)
                 {
                     return pieces.Writer.TryComplete(exception);
