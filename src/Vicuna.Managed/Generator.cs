@@ -68,7 +68,7 @@ public sealed class Generator : IDisposable
 
     /// <summary>Adds tokens to the sequence and runs them through the model. If it fails or is cancelled, the sequence is as before.</summary>
     /// <param name="tokens">Token ids, at least one. No beginning-of-sequence id is added.</param>
-    /// <param name="cancellationToken">Checked twice per block and chunk of tokens.</param>
+    /// <param name="cancellationToken">Checked before each piece of each matrix product.</param>
     /// <exception cref="ArgumentException">No tokens, or an id outside the vocabulary.</exception>
     /// <exception cref="ContextLengthExceededException">The context does not hold them.</exception>
     /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
@@ -79,7 +79,7 @@ public sealed class Generator : IDisposable
     /// <summary>Adds tokens and reports the logits after each of them.</summary>
     /// <param name="tokens">Token ids, at least one.</param>
     /// <param name="observer">Called for every token in order, during the call.</param>
-    /// <param name="cancellationToken">Checked twice per block and chunk of tokens.</param>
+    /// <param name="cancellationToken">Checked before each piece of each matrix product.</param>
     /// <exception cref="ArgumentException">No tokens, or an id outside the vocabulary.</exception>
     /// <exception cref="ContextLengthExceededException">The context does not hold them.</exception>
     /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
@@ -93,7 +93,7 @@ public sealed class Generator : IDisposable
 
     /// <summary>Encodes text and adds its tokens; at the beginning of the sequence with the beginning-of-sequence id, if the model's tokenizer uses one.</summary>
     /// <param name="text">The text. It can never become control tokens.</param>
-    /// <param name="cancellationToken">Checked twice per block and chunk of tokens.</param>
+    /// <param name="cancellationToken">Checked before each piece of each matrix product.</param>
     /// <exception cref="ArgumentException">The text has no tokens.</exception>
     /// <exception cref="ContextLengthExceededException">The context does not hold them.</exception>
     /// <exception cref="InvalidOperationException">The model has no tokenizer, or another call is under way.</exception>
@@ -107,7 +107,7 @@ public sealed class Generator : IDisposable
     }
 
     /// <summary>Logits for the next token.</summary>
-    /// <param name="cancellationToken">Checked twice per block.</param>
+    /// <param name="cancellationToken">Checked before each piece of each matrix product.</param>
     /// <returns>f32 <c>[V]</c>, one per token id, unscaled and without penalties; valid until the next call on this generator.</returns>
     /// <exception cref="InvalidOperationException">The sequence is empty, or another call is under way.</exception>
     /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
@@ -127,7 +127,7 @@ public sealed class Generator : IDisposable
     }
 
     /// <summary>Chooses the next token by the options and adds it to the sequence. Allocates nothing beyond a cache page now and then.</summary>
-    /// <param name="cancellationToken">Checked twice per block.</param>
+    /// <param name="cancellationToken">Checked before each piece of each matrix product.</param>
     /// <returns>The token's id. End-of-sequence ids are returned like any other: stopping is the caller's business here.</returns>
     /// <exception cref="ContextLengthExceededException">The context is full.</exception>
     /// <exception cref="NonFiniteLogitsException">The model's output is not a number.</exception>
@@ -357,24 +357,24 @@ public sealed class Generator : IDisposable
             _decoder.Forward(tokens.Slice(start, count), _cache, _state, Tap, cancellationToken);
             if (observer is not null)
             {
-                ObserveChunk(start, count, observeFrom, observer);
+                ObserveChunk(start, count, observeFrom, observer, cancellationToken);
             }
 
             if (_cache.Length == tokens.Length)
             {
-                _decoder.Logits(_state, count - 1, 1).CopyTo(_logits);
+                _decoder.Logits(_state, count - 1, 1, cancellationToken).CopyTo(_logits);
             }
         }
 
         _logitsAreCurrent = true;
     }
 
-    private void ObserveChunk(int start, int count, int observeFrom, LogitsObserver observer)
+    private void ObserveChunk(int start, int count, int observeFrom, LogitsObserver observer, CancellationToken cancellationToken)
     {
         for (int row = Math.Max(0, observeFrom - start); row < count; row += DecoderState.LogitsRows)
         {
             int rows = Math.Min(DecoderState.LogitsRows, count - row);
-            ReadOnlySpan<float> logits = _decoder.Logits(_state, row, rows);
+            ReadOnlySpan<float> logits = _decoder.Logits(_state, row, rows, cancellationToken);
             for (int i = 0; i < rows; i++)
             {
                 observer(start + row + i, logits.Slice(i * _logits.Length, _logits.Length));

@@ -19,7 +19,7 @@ internal sealed class MatmulJob : ParallelJob
     public static int ScratchElements(int columns) => RowMajor.ScratchElements(columns);
 
     /// <summary>See <see cref="WeightMatrix.Multiply"/>.</summary>
-    public void Run(WeightMatrix matrix, WorkerPool pool, AlignedBuffer activations, int tokens, AlignedBuffer destination)
+    public void Run(WeightMatrix matrix, WorkerPool pool, AlignedBuffer activations, int tokens, AlignedBuffer destination, CancellationToken cancellationToken = default)
     {
         if (matrix.Rows == 0 || tokens == 0)
         {
@@ -31,7 +31,7 @@ internal sealed class MatmulJob : ParallelJob
         _destination = destination;
         _tokens = tokens;
         long rowWork = Math.Max(1, matrix.Region.Length / Math.Max(1, matrix.Rows)) * tokens;
-        pool.Run(this, matrix.Rows, (int)Math.Clamp(GrainBytes / rowWork, 1, matrix.Rows));
+        pool.Run(this, matrix.Rows, (int)Math.Clamp(GrainBytes / rowWork, 1, matrix.Rows), cancellationToken);
     }
 
     /// <inheritdoc/>

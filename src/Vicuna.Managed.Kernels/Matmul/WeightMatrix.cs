@@ -27,8 +27,10 @@ internal abstract class WeightMatrix(string format, ByteRegion region, int rows,
     /// <param name="activations">X, f32 <c>[tokens, cols]</c> from the buffer's start.</param>
     /// <param name="tokens">Rows of X, dimensionless.</param>
     /// <param name="destination">Y, f32 <c>[tokens, rows]</c> from the buffer's start.</param>
-    public void Multiply(MatmulJob job, WorkerPool pool, AlignedBuffer activations, int tokens, AlignedBuffer destination) =>
-        job.Run(this, pool, activations, tokens, destination);
+    /// <param name="cancellationToken">Checked before each chunk of rows; Y is incomplete then.</param>
+    /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
+    public void Multiply(MatmulJob job, WorkerPool pool, AlignedBuffer activations, int tokens, AlignedBuffer destination, CancellationToken cancellationToken = default) =>
+        job.Run(this, pool, activations, tokens, destination, cancellationToken);
 
     /// <summary>Rows <paramref name="start"/> to <paramref name="end"/> - 1 of the product.</summary>
     /// <param name="start">First row of W.</param>

@@ -30,8 +30,10 @@ internal sealed class AttentionJob(KvShape shape, int heads) : ParallelJob
     /// <param name="window">Positions that a token sees, itself included; <see cref="int.MaxValue"/> = all.</param>
     /// <param name="queries">f32 <c>[tokens, heads, d]</c>.</param>
     /// <param name="output">f32 <c>[tokens, heads, d]</c>.</param>
+    /// <param name="cancellationToken">Checked before each chunk of rows.</param>
     public void Run(
-        Operations operations, WorkerPool pool, IReadOnlyList<AlignedBuffer> pages, int layer, int position, int tokens, int window, AlignedBuffer queries, AlignedBuffer output)
+        Operations operations, WorkerPool pool, IReadOnlyList<AlignedBuffer> pages, int layer, int position, int tokens, int window, AlignedBuffer queries, AlignedBuffer output,
+        CancellationToken cancellationToken = default)
     {
         _operations = operations;
         _pages = pages;
@@ -42,7 +44,7 @@ internal sealed class AttentionJob(KvShape shape, int heads) : ParallelJob
         _window = window;
         // 4096 multiply-adds are about what waking a thread costs.
         long work = Math.Max(1, (long)(position + tokens) * shape.HeadDim * _group);
-        pool.Run(this, checked(tokens * shape.KeyValueHeads), (int)Math.Clamp(4096 / work, 1, int.MaxValue));
+        pool.Run(this, checked(tokens * shape.KeyValueHeads), (int)Math.Clamp(4096 / work, 1, int.MaxValue), cancellationToken);
     }
 
     /// <inheritdoc/>

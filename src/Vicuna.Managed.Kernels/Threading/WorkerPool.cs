@@ -34,6 +34,7 @@ internal sealed class WorkerPool : IDisposable
     private ParallelJob? _job;
     private int _count;
     private int _chunks;
+    private CancellationToken _cancellation;
     private ExceptionDispatchInfo? _failure;
 
     /// <summary>Starts <paramref name="threads"/> - 1 threads.</summary>
@@ -78,14 +79,17 @@ internal sealed class WorkerPool : IDisposable
     /// <param name="job">The work.</param>
     /// <param name="count">Number of rows.</param>
     /// <param name="grain">Rows below which a chunk is not worth a thread of its own, 1 or more.</param>
+    /// <param name="cancellationToken">Checked before each chunk; what has been computed by then is lost.</param>
+    /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
     /// <exception cref="ObjectDisposedException">The pool has been disposed.</exception>
-    public void Run(ParallelJob job, int count, int grain)
+    public void Run(ParallelJob job, int count, int grain, CancellationToken cancellationToken = default)
     {
         lock (_gate)
         {
             ObjectDisposedException.ThrowIf(_stopping, this);
+            cancellationToken.ThrowIfCancellationRequested();
             int chunks = (int)Math.Min((long)Threads * ChunksPerThread, (count + (long)grain - 1) / grain);
-            if (Threads == 1 || chunks <= 1)
+            if (chunks <= 1)
             {
                 job.Run(0, count, Scratch(0));
                 return;
@@ -95,14 +99,17 @@ internal sealed class WorkerPool : IDisposable
             _count = count;
             _chunks = chunks;
             _finished = 0;
+            _cancellation = cancellationToken;
             uint number = (uint)(Volatile.Read(ref _claims) >> 32) + 1;
             Interlocked.Exchange(ref _claims, ((long)number << 32) | (uint)chunks);
             WakeWorkers();
             WorkOn(number, Scratch(0));
             WaitForTheOthers(chunks);
             _job = null;
+            _cancellation = default;
             ExceptionDispatchInfo? failure = Interlocked.Exchange(ref _failure, null);
             failure?.Throw();
+            cancellationToken.ThrowIfCancellationRequested();
         }
     }
 
@@ -197,9 +204,12 @@ internal sealed class WorkerPool : IDisposable
             int chunks = _chunks;
             try
             {
-                int start = (int)((long)chunk * _count / chunks);
-                int end = (int)((long)(chunk + 1) * _count / chunks);
-                _job!.Run(start, end, scratch);
+                if (!_cancellation.IsCancellationRequested)
+                {
+                    int start = (int)((long)chunk * _count / chunks);
+                    int end = (int)((long)(chunk + 1) * _count / chunks);
+                    _job!.Run(start, end, scratch);
+                }
             }
             catch (Exception exception)
             {

@@ -18,7 +18,7 @@ internal sealed class TextGeneration(
     /// <summary>Generates on the calling thread.</summary>
     /// <param name="prompt">Ids to append first, at least one.</param>
     /// <param name="emit">Receives the pieces, the last with the result.</param>
-    /// <param name="cancellationToken">Checked twice per block.</param>
+    /// <param name="cancellationToken">Checked before each piece of each matrix product.</param>
     public GenerationResult Run(IReadOnlyList<int> prompt, Action<GenerationChunk> emit, CancellationToken cancellationToken)
     {
         if ((long)generator.Position + prompt.Count >= generator.ContextLength)

@@ -45,7 +45,7 @@ internal sealed class Decoder(ModelConfig config, DecoderWeights weights, IsaTie
     /// <param name="cache">The sequence's keys and values.</param>
     /// <param name="state">Buffers.</param>
     /// <param name="tap">Sees the activations; may be null.</param>
-    /// <param name="cancellationToken">Checked twice per block.</param>
+    /// <param name="cancellationToken">Checked before each piece of each product.</param>
     /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
     /// <exception cref="ObjectDisposedException">The model has been disposed.</exception>
     public void Forward(ReadOnlySpan<int> tokens, KvCache cache, DecoderState state, IActivationTap? tap, CancellationToken cancellationToken)
@@ -72,25 +72,23 @@ internal sealed class Decoder(ModelConfig config, DecoderWeights weights, IsaTie
             Rope.FillTables(weights.RopeFrequencies, position, count, cosines, sines);
             for (int layer = 0; layer < weights.Blocks.Length; layer++)
             {
-                cancellationToken.ThrowIfCancellationRequested();
                 BlockWeights block = weights.Blocks[layer];
                 _ops.RmsNorm(hidden, block.AttentionNorm, Config.RmsNormEps, normed);                                       // [T, D]
-                Multiply(block.Query, block.QueryBias, state, state.Normed, count, state.Queries);                          // [T, H·dh]
-                Multiply(block.Key, block.KeyBias, state, state.Normed, count, state.Keys);                                 // [T, Hkv·dh]
-                Multiply(block.Value, block.ValueBias, state, state.Normed, count, state.Values);                           // [T, Hkv·dh]
+                Multiply(block.Query, block.QueryBias, state, state.Normed, count, state.Queries, cancellationToken);                          // [T, H·dh]
+                Multiply(block.Key, block.KeyBias, state, state.Normed, count, state.Keys, cancellationToken);                                 // [T, Hkv·dh]
+                Multiply(block.Value, block.ValueBias, state, state.Normed, count, state.Values, cancellationToken);                           // [T, Hkv·dh]
                 _ops.Rotate(queries, cosines, sines, count, Config.NumAttentionHeads, Config.HeadDim, weights.RopeStyle);
                 _ops.Rotate(keys, cosines, sines, count, Config.NumKeyValueHeads, Config.HeadDim, weights.RopeStyle);
                 cache.Store(layer, keys, values);
-                state.Attention.Run(_ops, _pool, cache.Pages, layer, position, count, Config.SlidingWindow ?? int.MaxValue, state.Queries, state.Attended);
-                Multiply(block.Output, block.OutputBias, state, state.Attended, count, state.Branch);                       // [T, D]
+                state.Attention.Run(_ops, _pool, cache.Pages, layer, position, count, Config.SlidingWindow ?? int.MaxValue, state.Queries, state.Attended, cancellationToken);
+                Multiply(block.Output, block.OutputBias, state, state.Attended, count, state.Branch, cancellationToken);                       // [T, D]
                 _ops.Add(hidden, branch);
 
-                cancellationToken.ThrowIfCancellationRequested();
                 _ops.RmsNorm(hidden, block.FeedForwardNorm, Config.RmsNormEps, normed);                                     // [T, D]
-                Multiply(block.Gate, block.GateBias, state, state.Normed, count, state.Gate);                               // [T, F]
-                Multiply(block.Up, block.UpBias, state, state.Normed, count, state.Up);                                     // [T, F]
+                Multiply(block.Gate, block.GateBias, state, state.Normed, count, state.Gate, cancellationToken);                               // [T, F]
+                Multiply(block.Up, block.UpBias, state, state.Normed, count, state.Up, cancellationToken);                                     // [T, F]
                 _ops.SwiGlu(gate, up);
-                Multiply(block.Down, block.DownBias, state, state.Gate, count, state.Branch);                               // [T, D]
+                Multiply(block.Down, block.DownBias, state, state.Gate, count, state.Branch, cancellationToken);                               // [T, D]
                 _ops.Add(hidden, branch);
                 tap?.AfterBlock(layer, hidden);
             }
@@ -107,16 +105,17 @@ internal sealed class Decoder(ModelConfig config, DecoderWeights weights, IsaTie
     /// <param name="state">The buffers of that pass.</param>
     /// <param name="first">First token of the pass, from 0.</param>
     /// <param name="count">Tokens, 1 to <see cref="DecoderState.LogitsRows"/>.</param>
+    /// <param name="cancellationToken">Checked before each piece of the product.</param>
     /// <returns>f32 <c>[count, V]</c>, valid until the next pass.</returns>
     /// <exception cref="ObjectDisposedException">The model has been disposed.</exception>
-    public ReadOnlySpan<float> Logits(DecoderState state, int first, int count)
+    public ReadOnlySpan<float> Logits(DecoderState state, int first, int count, CancellationToken cancellationToken)
     {
         HoldWeights();
         try
         {
             Span<float> hidden = state.Hidden.Floats((long)first * Config.HiddenSize, count * Config.HiddenSize);
             _ops.RmsNorm(hidden, weights.FinalNorm, Config.RmsNormEps, Rows(state.FinalNormed, count, Config.HiddenSize)); // [count, D]
-            weights.Output.Multiply(state.Matmul, _pool, state.FinalNormed, count, state.Logits);                           // [count, V]
+            weights.Output.Multiply(state.Matmul, _pool, state.FinalNormed, count, state.Logits, cancellationToken);                           // [count, V]
             return Rows(state.Logits, count, Config.VocabSize);
         }
         finally
@@ -136,9 +135,9 @@ internal sealed class Decoder(ModelConfig config, DecoderWeights weights, IsaTie
         return Math.Max(MatmulJob.ScratchElements(widest), AttentionJob.ScratchElements(config.NumAttentionHeads / config.NumKeyValueHeads));
     }
 
-    private void Multiply(WeightMatrix matrix, float[] bias, DecoderState state, AlignedBuffer input, int tokens, AlignedBuffer output)
+    private void Multiply(WeightMatrix matrix, float[] bias, DecoderState state, AlignedBuffer input, int tokens, AlignedBuffer output, CancellationToken cancellationToken)
     {
-        matrix.Multiply(state.Matmul, _pool, input, tokens, output);
+        matrix.Multiply(state.Matmul, _pool, input, tokens, output, cancellationToken);
         if (bias.Length > 0)
         {
             _ops.AddBias(Rows(output, tokens, matrix.Rows), bias);

@@ -8,7 +8,6 @@ public sealed class MemoryBlockTests
     [Fact]
     public void Dispose_WithAReferenceHeld_KeepsTheMemoryUntilItIsReleased()
     {
-        long before = AlignedBuffer.AllocatedBytes;
         AlignedBuffer buffer = AlignedBuffer.AllocateFloats(1000);
         buffer.Floats(0, 1000)[999] = 7f;
         buffer.AddReference();
@@ -17,7 +16,6 @@ public sealed class MemoryBlockTests
         Assert.Throws<ObjectDisposedException>(buffer.AddReference);
         buffer.Release();
         Assert.Throws<ObjectDisposedException>(() => buffer.Bytes(0, 1).Length);
-        Assert.True(AlignedBuffer.AllocatedBytes <= before + 4000, "the buffer was not freed");
     }
 
     [Theory]

@@ -81,6 +81,23 @@ public sealed class WorkerPoolTests
     });
 
     [Theory]
+    [InlineData(1)]
+    [InlineData(2)]
+    [InlineData(5)]
+    public void Run_Cancelled_SkipsTheChunksThatAreLeftAndThrows(int threads)
+    {
+        using WorkerPool pool = new(threads, 0);
+        using CancellationTokenSource cancel = new();
+        CancellingJob job = new(cancel);
+        Assert.Throws<OperationCanceledException>(() => pool.Run(job, 1000, 1, cancel.Token));
+        Assert.InRange(job.Chunks, 1, threads);
+        Assert.Throws<OperationCanceledException>(() => pool.Run(job, 1000, 1, cancel.Token));
+        Assert.InRange(job.Chunks, 1, threads);
+        pool.Run(job, 1000, 1);
+        Assert.True(job.Chunks > threads, "the pool works on after a cancellation");
+    }
+
+[Theory]
     [MemberData(nameof(ThreadCounts))]
     public Task Run_JobThrows_CallerGetsItAndThePoolGoesOn(int threads) => WithinTime(() =>
     {
@@ -290,6 +307,19 @@ public sealed class WorkerPoolTests
 
             s_round = _round;
             s_seen = now;
+        }
+    }
+
+    private sealed class CancellingJob(CancellationTokenSource cancel) : ParallelJob
+    {
+        private int _chunks;
+
+        public int Chunks => _chunks;
+
+        public override void Run(int start, int end, Span<float> scratch)
+        {
+            Interlocked.Increment(ref _chunks);
+            cancel.Cancel();
         }
     }
 }
