@@ -7,7 +7,7 @@ namespace Vicuna.Managed.Weights;
 /// <summary>
 /// Writes a safetensors file from front to back in little memory. The file grows under a temporary name beside its target and takes its
 /// name in one step at <see cref="Commit"/>, so that nobody ever sees half of it, and so that a file that is mapped is replaced rather than
-/// overwritten (huggingface/safetensors issue 762).
+/// overwritten (huggingface/safetensors #762).
 /// </summary>
 /// <remarks>
 /// The bytes are those of the Rust writer: tensors by descending type (its <c>Dtype</c> order, which <see cref="TensorType"/> follows), then by

@@ -4,7 +4,7 @@ using Vicuna.Managed.Tests.Support;
 namespace Vicuna.Managed.Tests.House;
 
 /// <summary>The estimate of memory is not a guess: it is what is allocated, to the byte.</summary>
-[Collection(Exclusive.Name)]
+[Collection(nameof(AloneInTheProcess))]
 public sealed class MemoryEstimateTests
 {
     public MemoryEstimateTests()
