@@ -9,14 +9,14 @@ internal static class InputFiles
     private const int MaxTextBytes = 1 << 30;
 
     /// <summary>Reads a text file, character for character.</summary>
-    /// <exception cref="ModelFormatException">It is not UTF-8, or larger than 1 GB.</exception>
+    /// <exception cref="InvalidDataException">It is not UTF-8, or larger than 1 GB.</exception>
     /// <exception cref="IOException">It cannot be read.</exception>
     public static string ReadText(string path)
     {
         long length = new FileInfo(path).Length;
         if (length > MaxTextBytes)
         {
-            throw new ModelFormatException(path, $"expected at most {MaxTextBytes} bytes, found {length}", item: null);
+            throw new InvalidDataException($"{path}: expected at most {MaxTextBytes} bytes, found {length}");
         }
 
         try
@@ -25,12 +25,12 @@ internal static class InputFiles
         }
         catch (DecoderFallbackException exception)
         {
-            throw new ModelFormatException(path, $"expected UTF-8 text, found other bytes at position {exception.Index}", item: null, exception);
+            throw new InvalidDataException($"{path}: expected UTF-8 text, found other bytes at position {exception.Index}", exception);
         }
     }
 
     /// <summary>Reads a JSON array of arrays of token ids.</summary>
-    /// <exception cref="ModelFormatException">It is something else.</exception>
+    /// <exception cref="InvalidDataException">It is something else.</exception>
     /// <exception cref="IOException">It cannot be read.</exception>
     public static IReadOnlyList<int[]> ReadIds(string path)
     {
@@ -41,7 +41,7 @@ internal static class InputFiles
         }
         catch (Exception exception) when (exception is JsonException or InvalidOperationException or FormatException)
         {
-            throw new ModelFormatException(path, "expected a JSON array of arrays of token ids, found something else", item: null, exception);
+            throw new InvalidDataException($"{path}: expected a JSON array of arrays of token ids, found something else", exception);
         }
     }
 }

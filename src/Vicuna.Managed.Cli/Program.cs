@@ -79,7 +79,7 @@ internal static class Program
 
     private static bool IsExpected(Exception exception) =>
         exception is ModelFormatException or IOException or UnauthorizedAccessException or ArgumentException or ContextLengthExceededException
-            or NonFiniteLogitsException or PlatformNotSupportedException or OutOfMemoryException;
+            or NonFiniteLogitsException or InvalidDataException or PlatformNotSupportedException or OutOfMemoryException;
 
     // .NET appends the parameter's name and the actual value to argument errors; the messages name both already.
     private static string OneLine(string message)

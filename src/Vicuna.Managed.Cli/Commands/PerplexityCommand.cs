@@ -36,7 +36,7 @@ internal static class PerplexityCommand
                 : [.. InputFiles.ReadIds(parsed.GetValue(idsFile)!).SelectMany(row => CutRow(row, size))];
             if (windows.All(ids => ids.Count < 2))
             {
-                throw new ModelFormatException($"perplexity: expected text of at least one window of {size} tokens, found less.");
+                throw new InvalidDataException($"perplexity: expected text of at least one window of {size} tokens, found less.");
             }
 
             PerplexityResult result = Perplexity.Measure(model, windows, ProgressOf(windows.Count), cancellationToken);
