@@ -47,10 +47,14 @@ internal static partial class RowMajor
             sum3 = Vector256.FusedMultiplyAdd(TLoader.Load256(ref Unsafe.AddByteOffset(ref w3, offset)), b, sum3);
         }
 
-        y = Tail<TLoader>(Vector256.Sum(sum0), ref w, k, count, ref x);
-        Unsafe.Add(ref y, 1) = Tail<TLoader>(Vector256.Sum(sum1), ref w1, k, count, ref x);
-        Unsafe.Add(ref y, 2) = Tail<TLoader>(Vector256.Sum(sum2), ref w2, k, count, ref x);
-        Unsafe.Add(ref y, 3) = Tail<TLoader>(Vector256.Sum(sum3), ref w3, k, count, ref x);
+        float total0 = Vector256.Sum(sum0);
+        float total1 = Vector256.Sum(sum1);
+        float total2 = Vector256.Sum(sum2);
+        float total3 = Vector256.Sum(sum3);
+        y = Tail<TLoader>(total0, ref w, k, count, ref x);
+        Unsafe.Add(ref y, 1) = Tail<TLoader>(total1, ref w1, k, count, ref x);
+        Unsafe.Add(ref y, 2) = Tail<TLoader>(total2, ref w2, k, count, ref x);
+        Unsafe.Add(ref y, 3) = Tail<TLoader>(total3, ref w3, k, count, ref x);
     }
 
     private static void Rows4Tokens2<TLoader>(ref byte w, nuint rowBytes, int columns, ref float x, ref float y, int stride)
@@ -85,14 +89,22 @@ internal static partial class RowMajor
             sum31 = Vector256.FusedMultiplyAdd(a3, b1, sum31);
         }
 
-        y = Tail<TLoader>(Vector256.Sum(sum00), ref w, k, count, ref x);
-        Unsafe.Add(ref y, 1) = Tail<TLoader>(Vector256.Sum(sum10), ref w1, k, count, ref x);
-        Unsafe.Add(ref y, 2) = Tail<TLoader>(Vector256.Sum(sum20), ref w2, k, count, ref x);
-        Unsafe.Add(ref y, 3) = Tail<TLoader>(Vector256.Sum(sum30), ref w3, k, count, ref x);
+        float total00 = Vector256.Sum(sum00);
+        float total10 = Vector256.Sum(sum10);
+        float total20 = Vector256.Sum(sum20);
+        float total30 = Vector256.Sum(sum30);
+        float total01 = Vector256.Sum(sum01);
+        float total11 = Vector256.Sum(sum11);
+        float total21 = Vector256.Sum(sum21);
+        float total31 = Vector256.Sum(sum31);
+        y = Tail<TLoader>(total00, ref w, k, count, ref x);
+        Unsafe.Add(ref y, 1) = Tail<TLoader>(total10, ref w1, k, count, ref x);
+        Unsafe.Add(ref y, 2) = Tail<TLoader>(total20, ref w2, k, count, ref x);
+        Unsafe.Add(ref y, 3) = Tail<TLoader>(total30, ref w3, k, count, ref x);
         ref float y1 = ref Unsafe.Add(ref y, (nuint)stride);
-        y1 = Tail<TLoader>(Vector256.Sum(sum01), ref w, k, count, ref x1);
-        Unsafe.Add(ref y1, 1) = Tail<TLoader>(Vector256.Sum(sum11), ref w1, k, count, ref x1);
-        Unsafe.Add(ref y1, 2) = Tail<TLoader>(Vector256.Sum(sum21), ref w2, k, count, ref x1);
-        Unsafe.Add(ref y1, 3) = Tail<TLoader>(Vector256.Sum(sum31), ref w3, k, count, ref x1);
+        y1 = Tail<TLoader>(total01, ref w, k, count, ref x1);
+        Unsafe.Add(ref y1, 1) = Tail<TLoader>(total11, ref w1, k, count, ref x1);
+        Unsafe.Add(ref y1, 2) = Tail<TLoader>(total21, ref w2, k, count, ref x1);
+        Unsafe.Add(ref y1, 3) = Tail<TLoader>(total31, ref w3, k, count, ref x1);
     }
 }

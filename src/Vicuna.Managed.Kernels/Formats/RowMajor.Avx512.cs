@@ -47,10 +47,14 @@ internal static partial class RowMajor
             sum3 = Vector512.FusedMultiplyAdd(TLoader.Load512(ref Unsafe.AddByteOffset(ref w3, offset)), b, sum3);
         }
 
-        y = Tail<TLoader>(Vector512.Sum(sum0), ref w, k, count, ref x);
-        Unsafe.Add(ref y, 1) = Tail<TLoader>(Vector512.Sum(sum1), ref w1, k, count, ref x);
-        Unsafe.Add(ref y, 2) = Tail<TLoader>(Vector512.Sum(sum2), ref w2, k, count, ref x);
-        Unsafe.Add(ref y, 3) = Tail<TLoader>(Vector512.Sum(sum3), ref w3, k, count, ref x);
+        float total0 = Vector512.Sum(sum0);
+        float total1 = Vector512.Sum(sum1);
+        float total2 = Vector512.Sum(sum2);
+        float total3 = Vector512.Sum(sum3);
+        y = Tail<TLoader>(total0, ref w, k, count, ref x);
+        Unsafe.Add(ref y, 1) = Tail<TLoader>(total1, ref w1, k, count, ref x);
+        Unsafe.Add(ref y, 2) = Tail<TLoader>(total2, ref w2, k, count, ref x);
+        Unsafe.Add(ref y, 3) = Tail<TLoader>(total3, ref w3, k, count, ref x);
     }
 
     private static void Rows4Tokens4<TLoader>(ref byte w, nuint rowBytes, int columns, ref float x, ref float y, int stride)
@@ -97,24 +101,40 @@ internal static partial class RowMajor
             sum33 = Vector512.FusedMultiplyAdd(a3, b3, sum33);
         }
 
-        y = Tail<TLoader>(Vector512.Sum(sum00), ref w, k, count, ref x);
-        Unsafe.Add(ref y, 1) = Tail<TLoader>(Vector512.Sum(sum10), ref w1, k, count, ref x);
-        Unsafe.Add(ref y, 2) = Tail<TLoader>(Vector512.Sum(sum20), ref w2, k, count, ref x);
-        Unsafe.Add(ref y, 3) = Tail<TLoader>(Vector512.Sum(sum30), ref w3, k, count, ref x);
+        float total00 = Vector512.Sum(sum00);
+        float total10 = Vector512.Sum(sum10);
+        float total20 = Vector512.Sum(sum20);
+        float total30 = Vector512.Sum(sum30);
+        float total01 = Vector512.Sum(sum01);
+        float total11 = Vector512.Sum(sum11);
+        float total21 = Vector512.Sum(sum21);
+        float total31 = Vector512.Sum(sum31);
+        float total02 = Vector512.Sum(sum02);
+        float total12 = Vector512.Sum(sum12);
+        float total22 = Vector512.Sum(sum22);
+        float total32 = Vector512.Sum(sum32);
+        float total03 = Vector512.Sum(sum03);
+        float total13 = Vector512.Sum(sum13);
+        float total23 = Vector512.Sum(sum23);
+        float total33 = Vector512.Sum(sum33);
+        y = Tail<TLoader>(total00, ref w, k, count, ref x);
+        Unsafe.Add(ref y, 1) = Tail<TLoader>(total10, ref w1, k, count, ref x);
+        Unsafe.Add(ref y, 2) = Tail<TLoader>(total20, ref w2, k, count, ref x);
+        Unsafe.Add(ref y, 3) = Tail<TLoader>(total30, ref w3, k, count, ref x);
         ref float y1 = ref Unsafe.Add(ref y, (nuint)stride);
-        y1 = Tail<TLoader>(Vector512.Sum(sum01), ref w, k, count, ref x1);
-        Unsafe.Add(ref y1, 1) = Tail<TLoader>(Vector512.Sum(sum11), ref w1, k, count, ref x1);
-        Unsafe.Add(ref y1, 2) = Tail<TLoader>(Vector512.Sum(sum21), ref w2, k, count, ref x1);
-        Unsafe.Add(ref y1, 3) = Tail<TLoader>(Vector512.Sum(sum31), ref w3, k, count, ref x1);
+        y1 = Tail<TLoader>(total01, ref w, k, count, ref x1);
+        Unsafe.Add(ref y1, 1) = Tail<TLoader>(total11, ref w1, k, count, ref x1);
+        Unsafe.Add(ref y1, 2) = Tail<TLoader>(total21, ref w2, k, count, ref x1);
+        Unsafe.Add(ref y1, 3) = Tail<TLoader>(total31, ref w3, k, count, ref x1);
         ref float y2 = ref Unsafe.Add(ref y, 2 * (nuint)stride);
-        y2 = Tail<TLoader>(Vector512.Sum(sum02), ref w, k, count, ref x2);
-        Unsafe.Add(ref y2, 1) = Tail<TLoader>(Vector512.Sum(sum12), ref w1, k, count, ref x2);
-        Unsafe.Add(ref y2, 2) = Tail<TLoader>(Vector512.Sum(sum22), ref w2, k, count, ref x2);
-        Unsafe.Add(ref y2, 3) = Tail<TLoader>(Vector512.Sum(sum32), ref w3, k, count, ref x2);
+        y2 = Tail<TLoader>(total02, ref w, k, count, ref x2);
+        Unsafe.Add(ref y2, 1) = Tail<TLoader>(total12, ref w1, k, count, ref x2);
+        Unsafe.Add(ref y2, 2) = Tail<TLoader>(total22, ref w2, k, count, ref x2);
+        Unsafe.Add(ref y2, 3) = Tail<TLoader>(total32, ref w3, k, count, ref x2);
         ref float y3 = ref Unsafe.Add(ref y, 3 * (nuint)stride);
-        y3 = Tail<TLoader>(Vector512.Sum(sum03), ref w, k, count, ref x3);
-        Unsafe.Add(ref y3, 1) = Tail<TLoader>(Vector512.Sum(sum13), ref w1, k, count, ref x3);
-        Unsafe.Add(ref y3, 2) = Tail<TLoader>(Vector512.Sum(sum23), ref w2, k, count, ref x3);
-        Unsafe.Add(ref y3, 3) = Tail<TLoader>(Vector512.Sum(sum33), ref w3, k, count, ref x3);
+        y3 = Tail<TLoader>(total03, ref w, k, count, ref x3);
+        Unsafe.Add(ref y3, 1) = Tail<TLoader>(total13, ref w1, k, count, ref x3);
+        Unsafe.Add(ref y3, 2) = Tail<TLoader>(total23, ref w2, k, count, ref x3);
+        Unsafe.Add(ref y3, 3) = Tail<TLoader>(total33, ref w3, k, count, ref x3);
     }
 }
