@@ -52,10 +52,6 @@ internal static class HuggingFaceCheckpoint
         };
     }
 
-    /// <summary>Reads the tokenizer of a folder that may hold nothing else.</summary>
-    /// <exception cref="ModelFormatException">It is missing, damaged or not supported.</exception>
-    public static SentencePieceTokenizer OpenTokenizer(IFileSource files) => SentencePieceTokenizer.Load(files.Read(TokenizerFile, MaxTokenizerBytes).Span, TokenizerFile);
-
     private static SentencePieceTokenizer? ReadTokenizer(IFileSource files, JsonObject? tokenizerConfig, int vocabSize)
     {
         if (!files.Exists(TokenizerFile))

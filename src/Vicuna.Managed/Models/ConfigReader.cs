@@ -66,7 +66,7 @@ internal static class ConfigReader
 
         if (json.Object("quantization_config") is { } quantization)
         {
-            string method = quantization.Has("quant_method") ? quantization.String("quant_method")! : "unknown";
+            string method = quantization.String("quant_method") ?? "unknown";
             throw new ModelFormatException(
                 json.FileName, $"weights quantized with {ModelFormatException.Quote(method)} are not supported; use the unquantized checkpoint or a GGUF file", "quantization_config");
         }

@@ -53,9 +53,6 @@ internal sealed class JsonObject
         ? value.ValueKind == JsonValueKind.Object ? new JsonObject(value, FileName, $"{_prefix}{key}.") : throw Wrong(key, "an object", value)
         : null;
 
-    /// <summary>Whether a key is there and not null.</summary>
-    public bool Has(string key) => Find(key) is not null;
-
     /// <summary>A whole number, or null.</summary>
     public int? Int(string key) => Find(key) is { } value ? IntOf(key, value) : null;
 
