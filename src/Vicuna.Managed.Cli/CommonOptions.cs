@@ -51,6 +51,12 @@ internal sealed class CommonOptions
         ? path.Length > 0 ? path : throw new WrongUsageException("--model: expected a path, found an empty string.")
         : null;
 
+    /// <summary>Quantization at load, as it was asked for.</summary>
+    public string Quantize(ParseResult parsed) => parsed.GetValue(_quantize)!;
+
+    /// <summary>Storage of keys and values, as it was asked for.</summary>
+    public string Cache(ParseResult parsed) => parsed.GetValue(_cache)!;
+
     /// <summary>The embedded model's files.</summary>
     public static IReadOnlyDictionary<string, ReadOnlyMemory<byte>> EmbeddedModel() => EmbeddedFiles.Read(typeof(CommonOptions).Assembly, EmbeddedPrefix);
 

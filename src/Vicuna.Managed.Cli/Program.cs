@@ -30,6 +30,7 @@ internal static class Program
             GenerateCommand.Create(),
             ChatCommand.Create(),
             PerplexityCommand.Create(),
+            BenchCommand.Create(),
             SynthCommand.Create(),
         };
         root.Directives.Clear();

@@ -209,6 +209,9 @@ public sealed class LanguageModel : IDisposable
     /// <exception cref="ObjectDisposedException">The model has been disposed.</exception>
     public ChatSession CreateChat(string? system = null, GenerationOptions? options = null) => new(this, system, options);
 
+    /// <summary>Bytes of weights that a pass reads.</summary>
+    internal long WeightBytesPerPass => _decoder.WeightBytesPerPass;
+
     /// <summary>Ends the threads and gives up the weights' memory. Calls under way on other threads fail with <see cref="ObjectDisposedException"/>.</summary>
     public void Dispose()
     {

@@ -157,6 +157,31 @@ public sealed class CliTests
         }
     }
 
+    [Fact]
+    public void Bench_WithTinyNumbers_PrintsTheContractsKeysFirst()
+    {
+        JsonElement result = Done("bench", "--prompt-tokens", "8", "--new-tokens", "2", "--repeat", "1", "--threads", "2", "--json");
+        string[] keys =
+        [
+            "prefillTokensPerSecond", "decodeTokensPerSecond", "weightGBPerSecond", "memoryReadGBPerSecond", "fmaPeakGFlops", "prefillGFlops",
+            "decodeOverMemoryRead", "prefillOverFmaPeak", "threads", "isa", "loadSeconds", "peakMemoryBytes",
+        ];
+        Assert.Equal(keys, result.EnumerateObject().Take(keys.Length).Select(member => member.Name));
+        Assert.All(keys.Except(["isa"]), key => Assert.True(result.GetProperty(key).GetDouble() > 0, key));
+        Assert.Equal(2, result.GetProperty("threads").GetInt32());
+        Assert.Contains(result.GetProperty("isa").GetString(), new[] { "scalar", "avx2", "avx512" });
+        Assert.Equal(0, result.GetProperty("allocatedBytesPerToken").GetDouble());
+    }
+
+    [Fact]
+    public void Bench_WithoutPromptTokens_FitsTheContextAndSaysSo()
+    {
+        Tool.Outcome outcome = Tool.Vicuna("bench", "--new-tokens", "500", "--repeat", "1");
+        Assert.Equal(0, outcome.ExitCode);
+        Assert.Contains("the context holds 512 tokens: the prompt has 12, not 512", outcome.Error, StringComparison.Ordinal);
+        Assert.Equal(["model", "machine", "limits", "prefill", "decode", "memory"], outcome.Lines.Select(line => line.Split(' ')[0]));
+    }
+
     [Theory]
     [InlineData("'nonsense'", "nonsense")]
     [InlineData("--bogus", "generate", "--prompt", "a", "--bogus")]
@@ -169,6 +194,8 @@ public sealed class CliTests
     [InlineData("either --text or --file", "tokenize", "--text", "a", "--file", "b")]
     [InlineData("q8", "generate", "--prompt", "a", "--quantize", "q8")]
     [InlineData("--window", "perplexity", "--file", "x", "--window", "1")]
+    [InlineData("--batch", "bench", "--batch", "0")]
+    [InlineData("--repeat", "bench", "--repeat", "0")]
     public void WrongCommandLine_ExitsWith2(string says, params string[] arguments)
     {
         Tool.Outcome outcome = Tool.Vicuna(arguments);
@@ -182,6 +209,7 @@ public sealed class CliTests
     [InlineData("Token id 1024 is not in the vocabulary of 1024", "logits", "--ids", "1,1024")]
     [InlineData("Token id -1 is not in the vocabulary", "logits", "--ids", "1,-1")]
     [InlineData("no-such-file", "perplexity", "--file", "no-such-file")]
+    [InlineData("The context holds 512 tokens; 500 of the prompt and 13 new ones are 513", "bench", "--prompt-tokens", "500", "--new-tokens", "13")]
     [InlineData("vocabulary of 1024 pieces", "detokenize", "--ids", "99999")]
     public void ImpossibleRequest_ExitsWith1AndOneLine(string says, params string[] arguments) => Fails(1, says, arguments);
 
@@ -234,7 +262,7 @@ public sealed class CliTests
     {
         Tool.Outcome outcome = Tool.Vicuna("--help");
         Assert.Equal(0, outcome.ExitCode);
-        foreach (string verb in new[] { "inspect", "tokenize", "detokenize", "logits", "generate", "chat", "perplexity", "synth" })
+        foreach (string verb in new[] { "inspect", "tokenize", "detokenize", "logits", "generate", "chat", "perplexity", "bench", "synth" })
         {
             Assert.Contains($"  {verb} ", outcome.Output, StringComparison.Ordinal);
         }

@@ -28,6 +28,9 @@ internal sealed class Decoder(ModelConfig config, DecoderWeights weights, IsaTie
     /// <summary>Threads that compute.</summary>
     public int Threads => _pool.Threads;
 
+    /// <summary>Bytes of weights that a pass reads.</summary>
+    public long WeightBytesPerPass => weights.BytesPerPass;
+
     /// <summary>SHA-256 of the model's shape and a sample of its weights: tells models apart, 32 bytes.</summary>
     public ReadOnlySpan<byte> Fingerprint => _fingerprint ??= ComputeFingerprint();
 

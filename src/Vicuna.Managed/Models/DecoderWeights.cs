@@ -48,6 +48,9 @@ internal sealed class DecoderWeights
     /// <summary>Tensors of the checkpoint that the model has no use for; old buffers that transformers ignores too are not listed.</summary>
     public required IReadOnlyList<string> UnusedTensors { get; init; }
 
+    /// <summary>Bytes of all matrices that a pass reads: without the embedding, of which a token takes one row.</summary>
+    public long BytesPerPass => Blocks.SelectMany(MatricesOf).Append(Output).Sum(matrix => matrix.Region.Length);
+
     /// <summary>Ties tensors to the places where the config needs them.</summary>
     /// <param name="config">The model's shape.</param>
     /// <param name="tensors">All tensors by Hugging Face's names.</param>

@@ -24,6 +24,8 @@ public sealed partial class LayeringTests
             new Use("Kernels.Formats"), new Use("Kernels.Isa"), new Use("Kernels.Memory"), new Use("Kernels.Threading")),
         new("Kernels.Ops", "all other arithmetic; attention's scores are a product of the f32 format",
             new Use("Kernels.Formats"), new Use("Kernels.Isa"), new Use("Kernels.Memory"), new Use("Kernels.Threading")),
+        new("Kernels.Limits", "measures what the machine can do at most, without a model",
+            new Use("Kernels.Isa"), new Use("Kernels.Memory"), new Use("Kernels.Threading")),
         new("Weights", "parses files into named ranges of bytes; what is computed with them is not its business", new Use("Kernels.Memory")),
         new("Tokenization", "text to ids and back, without a model"),
         new("Sampling", "logits to an id, without a model"),
@@ -39,8 +41,9 @@ public sealed partial class LayeringTests
         new("Generation", "drives a sequence: options, stopping, saving",
             new Use("Kernels.Memory"), new Use("Kernels.Ops", Only: "KvShape", Why: "saving walks through the cache's pages"),
             new Use("Models"), new Use("Sampling"), new Use("Tokenization")),
-        new(Root, "the public face over everything below; of the kernels it knows only which instruction set was asked for",
-            new Use("Kernels.Isa"), new Use("Weights"), new Use("Tokenization"), new Use("Sampling"), new Use("Chat"), new Use("Models"),
+        new("Measurement", "times sequences beside the machine's limits; what runs them is behind an interface", new Use("Kernels.Limits"), new Use("Models")),
+        new(Root, "the public face over everything below; of the kernels it knows which instruction set was asked for, and how fast the machine is",
+            new Use("Kernels.Isa"), new Use("Kernels.Limits"), new Use("Measurement"), new Use("Weights"), new Use("Tokenization"), new Use("Sampling"), new Use("Chat"), new Use("Models"),
             new Use("Checkpoints"), new Use("Generation")),
     ];
 
