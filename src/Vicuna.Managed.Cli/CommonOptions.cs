@@ -16,6 +16,8 @@ internal sealed class CommonOptions
 
     private readonly Option<int?> _threads = OptionsOf.Int("--threads", "Threads that compute. Default: all processors of this process.", 1, 1024);
 
+    private readonly Option<int?> _prefillThreads = OptionsOf.Int("--prefill-threads", "Threads that work on prompts. Default: as --threads.", 1, 1024);
+
     private readonly Option<string> _isa = new("--isa") { Description = "Instruction set.", DefaultValueFactory = _ => "best" };
 
     private readonly Option<string> _quantize = new("--quantize") { Description = "Quantization at load. This version has none.", DefaultValueFactory = _ => "none" };
@@ -37,6 +39,7 @@ internal sealed class CommonOptions
         if (computes)
         {
             command.Add(_threads);
+            command.Add(_prefillThreads);
             command.Add(_isa);
             command.Add(_quantize);
             command.Add(_cache);
@@ -70,6 +73,7 @@ internal sealed class CommonOptions
         {
             PromptFormatter = formatter,
             Threads = parsed.GetValue(_threads),
+            PrefillThreads = parsed.GetValue(_prefillThreads),
             InstructionSet = parsed.GetValue(_isa) switch
             {
                 "scalar" => InstructionSet.Scalar,

@@ -30,7 +30,7 @@ public sealed class LanguageModel : IDisposable
         Info = checkpoint.Describe(weights.UnusedTensors);
         _endIds = [.. checkpoint.EndOfSequenceIds];
         int threads = options.Threads ?? Math.Min(Environment.ProcessorCount, MaxThreads);
-        _decoder = new Decoder(checkpoint.Config, weights, tier, threads);
+        _decoder = new Decoder(checkpoint.Config, weights, tier, threads, options.PrefillThreads ?? threads);
     }
 
     /// <summary>What the checkpoint is.</summary>
@@ -44,6 +44,9 @@ public sealed class LanguageModel : IDisposable
 
     /// <summary>Threads that compute.</summary>
     public int Threads => _decoder.Threads;
+
+    /// <summary>Threads that work on prompts.</summary>
+    public int PrefillThreads => _decoder.PrefillThreads;
 
     /// <summary>Vector instructions in use; never <see cref="Managed.InstructionSet.Best"/>.</summary>
     public InstructionSet InstructionSet => _decoder.Tier switch
@@ -254,6 +257,7 @@ public sealed class LanguageModel : IDisposable
     {
         options ??= new LoadOptions();
         Check(options.Threads, 1, MaxThreads, nameof(options.Threads));
+        Check(options.PrefillThreads, 1, MaxThreads, nameof(options.PrefillThreads));
         Check(options.ContextLength, 2, int.MaxValue, nameof(options.ContextLength));
         IsaTier tier = options.InstructionSet switch
         {

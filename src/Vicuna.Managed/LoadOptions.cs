@@ -5,8 +5,17 @@ namespace Vicuna.Managed;
 /// <summary>How a model is loaded and run.</summary>
 public sealed record LoadOptions
 {
-    /// <summary>Threads that compute, the calling one included, 1 to 1,024. Default: the processors that this process may use (affinity and container limits count).</summary>
+    /// <summary>
+    /// Threads that compute, the calling one included, 1 to 1,024. Default: the processors that this process may use
+    /// (<see cref="Environment.ProcessorCount"/>: affinity and container limits count). Results do not depend on it.
+    /// </summary>
     public int? Threads { get; init; }
+
+    /// <summary>
+    /// Threads that work on prompts, 1 to 1,024. Default: <see cref="Threads"/>. One token at a time is bounded by memory, which a few threads exhaust;
+    /// prompts are bounded by arithmetic, which takes all.
+    /// </summary>
+    public int? PrefillThreads { get; init; }
 
     /// <summary>Vector instructions. Default: the best.</summary>
     public InstructionSet InstructionSet { get; init; }

@@ -31,13 +31,14 @@ public static class SpeedTest
         SpeedMeasurement measurement = new(sequences, work, options, TimeProvider.System);
         double allocated = measurement.WarmUp(cancellationToken);
         long peakBefore = PeakOfProcess();
-        using MachineLimits limits = new(TierOf(model.InstructionSet), model.Threads, MemoryRead.AffordableBytes());
+        using MachineLimits limits = new(TierOf(model.InstructionSet), model.Threads, model.PrefillThreads, MemoryRead.AffordableBytes());
         (IReadOnlyList<SpeedTestSample> samples, long occupied) = measurement.Run(limits.Measure, progress, cancellationToken);
         return new SpeedTestResult
         {
             Samples = samples,
             Batch = options.Batch,
             Threads = model.Threads,
+            PrefillThreads = model.PrefillThreads,
             InstructionSet = model.InstructionSet,
             WeightBytesPerPass = work.WeightBytes,
             PeakMemoryBytes = Math.Max(peakBefore, occupied - limits.MemoryBytes),

@@ -9,8 +9,11 @@ public sealed record SpeedTestResult
     /// <summary>Sequences that ran together.</summary>
     public required int Batch { get; init; }
 
-    /// <summary>Threads that computed.</summary>
+    /// <summary>Threads that decoded, and read memory.</summary>
     public required int Threads { get; init; }
+
+    /// <summary>Threads that worked on the prompt, and on the peak.</summary>
+    public required int PrefillThreads { get; init; }
 
     /// <summary>Vector instructions in use.</summary>
     public required InstructionSet InstructionSet { get; init; }

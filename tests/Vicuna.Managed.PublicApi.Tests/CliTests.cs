@@ -154,6 +154,7 @@ public sealed class CliTests
         foreach (string threads in new[] { "2", "3", "5" })
         {
             Assert.Equal(one, Tool.Vicuna("logits", "--ids", "1,267,289,309", "--threads", threads, "--all", "--json").Output);
+            Assert.Equal(one, Tool.Vicuna("logits", "--ids", "1,267,289,309", "--threads", "1", "--prefill-threads", threads, "--all", "--json").Output);
         }
     }
 
@@ -171,6 +172,18 @@ public sealed class CliTests
         Assert.Equal(2, result.GetProperty("threads").GetInt32());
         Assert.Contains(result.GetProperty("isa").GetString(), new[] { "scalar", "avx2", "avx512" });
         Assert.Equal(0, result.GetProperty("allocatedBytesPerToken").GetDouble());
+    }
+
+    [Fact]
+    public void Bench_OnOneProcessorOfMany_HasOneThread()
+    {
+        string taskset = new[] { "/usr/bin/taskset", "/bin/taskset" }.FirstOrDefault(File.Exists) ?? string.Empty;
+        Assert.SkipUnless(taskset.Length > 0, "taskset is not installed.");
+        Tool.Outcome outcome = Tool.Run(
+            taskset, ["-c", "0", Tool.VicunaPath, "bench", "--prompt-tokens", "4", "--new-tokens", "1", "--repeat", "1", "--json"], workingFolder: null, input: null);
+        Assert.SkipWhen(outcome.ExitCode != 0 && outcome.Error.Contains("affinity", StringComparison.Ordinal), "This process may not use processor 0.");
+        Assert.True(outcome.ExitCode == 0, outcome.Error);
+        Assert.Equal(1, Json(Assert.Single(outcome.Lines)).GetProperty("threads").GetInt32());
     }
 
     [Fact]

@@ -63,6 +63,7 @@ internal static class BenchCommand
                     json.WriteNumber("promptTokens", options.PromptTokens);
                     json.WriteNumber("newTokens", options.NewTokens);
                     json.WriteNumber("repeat", options.Repeat);
+                    json.WriteNumber("prefillThreads", result.PrefillThreads);
                 });
             }
             else
@@ -91,7 +92,7 @@ internal static class BenchCommand
     private static void WriteText(string name, LanguageModel model, SpeedTestOptions options, SpeedTestResult result, double loadSeconds)
     {
         Row("model", $"{name}, {Text(result.WeightBytesPerPass / 1e6, "N0")} MB of weights a pass, loaded in {Text(loadSeconds, "0.00")} s");
-        Row("machine", $"{result.Threads} threads, {NameOf(result.InstructionSet)}");
+        Row("machine", $"{(result.PrefillThreads == result.Threads ? $"{result.Threads}" : $"{result.PrefillThreads} and {result.Threads}")} threads, {NameOf(result.InstructionSet)}");
         Row("limits", $"{Text(result.MemoryReadGBPerSecond, "0.0")} GB/s read, {Text(result.FmaPeakGFlops, "0.0")} GFLOP/s");
         Row(
             "prefill",

@@ -4,7 +4,7 @@ using Vicuna.Managed.Kernels.Threading;
 namespace Vicuna.Managed.Kernels.Limits;
 
 /// <summary>
-/// The machine's own limits with a number of threads and an instruction set, to set a model's speed against. A shared machine's limits change
+/// The machine's own limits with given numbers of threads and an instruction set, to set a model's speed against. A shared machine's limits change
 /// from minute to minute, so they are measured again beside every measurement.
 /// </summary>
 internal sealed class MachineLimits : IDisposable
@@ -15,13 +15,14 @@ internal sealed class MachineLimits : IDisposable
 
     /// <summary>Allocates the buffers and warms up.</summary>
     /// <param name="tier">The instruction set.</param>
-    /// <param name="threads">Threads that work, 1 or more.</param>
+    /// <param name="readingThreads">Threads that read memory, 1 or more.</param>
+    /// <param name="computingThreads">Threads that multiply and add, 1 or more.</param>
     /// <param name="memoryBytes">Size of the buffer that is read.</param>
-    public MachineLimits(IsaTier tier, int threads, long memoryBytes)
+    public MachineLimits(IsaTier tier, int readingThreads, int computingThreads, long memoryBytes)
     {
-        _pool = new WorkerPool(threads, 0);
-        _memory = new MemoryRead(_pool, tier, memoryBytes);
-        _arithmetic = new FmaPeak(_pool, tier);
+        _pool = new WorkerPool(Math.Max(readingThreads, computingThreads), 0);
+        _memory = new MemoryRead(_pool, tier, memoryBytes) { MaxThreads = readingThreads };
+        _arithmetic = new FmaPeak(_pool, tier) { MaxThreads = computingThreads };
     }
 
     /// <summary>Size of the buffer that is read, in bytes.</summary>

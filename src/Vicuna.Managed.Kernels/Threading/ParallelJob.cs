@@ -3,6 +3,9 @@ namespace Vicuna.Managed.Kernels.Threading;
 /// <summary>Work over independent rows. Instances are kept and reused, so that handing one to a <see cref="WorkerPool"/> allocates nothing.</summary>
 internal abstract class ParallelJob
 {
+    /// <summary>Most threads that take part, the calling one included, 1 or more. The pool has no more than it has; those left out sleep on.</summary>
+    public int MaxThreads { get; set; } = int.MaxValue;
+
     /// <summary>Does rows <paramref name="start"/> up to, not including, <paramref name="end"/>.</summary>
     /// <param name="start">First row.</param>
     /// <param name="end">Row after the last.</param>

@@ -11,10 +11,14 @@ namespace Vicuna.Managed.Kernels.Threading;
 /// </summary>
 internal sealed class WorkerPool : IDisposable
 {
+    /// <summary>Most threads of a pool: their chunks are counted in 16 bits.</summary>
+    public const int MaxThreads = 4096;
+
     // A few chunks per thread: enough to even out unequal threads, few enough that claiming costs nothing.
     private const int ChunksPerThread = 4;
 
-    // About 20 to 50 microseconds: longer than the serial work between two products of one layer, shorter than anyone would notice.
+    // About 20 to 50 microseconds: longer than the serial work between two products of one layer, shorter than anyone would notice. With more
+    // threads than processors too: giving the processor away instead, or sleeping at once, was slower or no faster (4 and 16 threads on 2).
     private const int SpinIterations = 400;
 
     private readonly Lock _gate = new();
@@ -24,7 +28,8 @@ internal sealed class WorkerPool : IDisposable
     private readonly SemaphoreSlim _done = new(0);
     private readonly AlignedBuffer _scratch;
 
-    // Upper half: number of the job; lower half: chunks not yet claimed. One compare-exchange claims a chunk of that very job.
+    // Upper half: number of the job; then 16 bits: threads that may take part; lowest 16 bits: chunks not yet claimed. One compare-exchange
+    // claims a chunk of that very job.
     private long _claims;
     private int _finished;
     private int _callerParked;
@@ -38,12 +43,13 @@ internal sealed class WorkerPool : IDisposable
     private ExceptionDispatchInfo? _failure;
 
     /// <summary>Starts <paramref name="threads"/> - 1 threads.</summary>
-    /// <param name="threads">Threads that compute, the calling one included; 1 or more.</param>
+    /// <param name="threads">Threads that compute, the calling one included; 1 to <see cref="MaxThreads"/>.</param>
     /// <param name="scratchElements">Work space per thread, in f32 elements.</param>
-    /// <exception cref="ArgumentOutOfRangeException">Fewer than one thread, or a negative size.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">Fewer than one thread, too many, or a negative size.</exception>
     public WorkerPool(int threads, int scratchElements)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(threads, 1);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(threads, MaxThreads);
         ArgumentOutOfRangeException.ThrowIfNegative(scratchElements);
         Threads = threads;
         ScratchElements = scratchElements;
@@ -70,11 +76,27 @@ internal sealed class WorkerPool : IDisposable
     /// <summary>Work space per thread, in f32 elements.</summary>
     public int ScratchElements { get; }
 
+    /// <summary>Worker threads that sleep until a job wakes them; all but the calling one when the pool is idle.</summary>
+    public int ParkedThreads
+    {
+        get
+        {
+            int parked = 0;
+            for (int i = 1; i < Threads; i++)
+            {
+                parked += Volatile.Read(ref _parked[i]);
+            }
+
+            return parked;
+        }
+    }
+
     /// <summary>Native memory that a pool holds, in bytes.</summary>
     public static long MemoryBytes(int threads, int scratchElements) => checked(threads * PaddedScratch(scratchElements) * sizeof(float));
 
     /// <summary>
-    /// Runs a job over rows 0 to <paramref name="count"/> - 1 and returns when all are done. Calls from several threads take turns.
+    /// Runs a job over rows 0 to <paramref name="count"/> - 1 and returns when all are done. Calls from several threads take turns. At most
+    /// <see cref="ParallelJob.MaxThreads"/> threads take part.
     /// </summary>
     /// <param name="job">The work.</param>
     /// <param name="count">Number of rows.</param>
@@ -88,7 +110,8 @@ internal sealed class WorkerPool : IDisposable
         {
             ObjectDisposedException.ThrowIf(_stopping, this);
             cancellationToken.ThrowIfCancellationRequested();
-            int chunks = (int)Math.Min((long)Threads * ChunksPerThread, (count + (long)grain - 1) / grain);
+            int participants = Math.Min(Threads, job.MaxThreads);
+            int chunks = (int)Math.Min((long)participants * ChunksPerThread, (count + (long)grain - 1) / grain);
             if (chunks <= 1)
             {
                 job.Run(0, count, Scratch(0));
@@ -101,8 +124,8 @@ internal sealed class WorkerPool : IDisposable
             _finished = 0;
             _cancellation = cancellationToken;
             uint number = (uint)(Volatile.Read(ref _claims) >> 32) + 1;
-            Interlocked.Exchange(ref _claims, ((long)number << 32) | (uint)chunks);
-            WakeWorkers();
+            Interlocked.Exchange(ref _claims, ((long)number << 32) | ((long)participants << 16) | (uint)chunks);
+            WakeWorkers(participants);
             WorkOn(number, Scratch(0));
             WaitForTheOthers(chunks);
             _job = null;
@@ -150,9 +173,12 @@ internal sealed class WorkerPool : IDisposable
 
     private Span<float> Scratch(int worker) => _scratch.Floats(worker * PaddedScratch(ScratchElements), ScratchElements);
 
-    private void WakeWorkers()
+    // Whether there are chunks to claim, and the worker may.
+    private static bool HasWork(long claims, int worker) => (ushort)claims != 0 && worker < (ushort)(claims >> 16);
+
+    private void WakeWorkers(int participants)
     {
-        for (int i = 1; i < Threads; i++)
+        for (int i = 1; i < participants; i++)
         {
             if (Interlocked.Exchange(ref _parked[i], 0) == 1)
             {
@@ -166,13 +192,13 @@ internal sealed class WorkerPool : IDisposable
         while (!_stopping)
         {
             long claims = Volatile.Read(ref _claims);
-            for (int spin = 0; (uint)claims == 0 && spin < SpinIterations && !_stopping; spin++)
+            for (int spin = 0; !HasWork(claims, worker) && spin < SpinIterations && !_stopping; spin++)
             {
                 Thread.SpinWait(8);
                 claims = Volatile.Read(ref _claims);
             }
 
-            if ((uint)claims != 0)
+            if (HasWork(claims, worker))
             {
                 WorkOn((uint)(claims >> 32), Scratch(worker));
             }
@@ -188,7 +214,7 @@ internal sealed class WorkerPool : IDisposable
         Interlocked.Exchange(ref _parked[worker], 1);
         // A job published before the mark above was visible sent no wake-up: look once more. Taking the mark back fails only when a
         // wake-up is on its way, and then it has to be consumed.
-        bool workAppeared = (uint)Volatile.Read(ref _claims) != 0;
+        bool workAppeared = HasWork(Volatile.Read(ref _claims), worker);
         if (workAppeared && Interlocked.Exchange(ref _parked[worker], 0) == 1)
         {
             return;
@@ -226,12 +252,12 @@ internal sealed class WorkerPool : IDisposable
     private bool TryClaim(uint number, out int chunk)
     {
         long seen = Volatile.Read(ref _claims);
-        while ((uint)(seen >> 32) == number && (uint)seen != 0)
+        while ((uint)(seen >> 32) == number && (ushort)seen != 0)
         {
             long before = Interlocked.CompareExchange(ref _claims, seen - 1, seen);
             if (before == seen)
             {
-                chunk = (int)(uint)seen - 1;
+                chunk = (ushort)seen - 1;
                 return true;
             }
 

@@ -12,10 +12,10 @@ namespace Vicuna.Managed.Models;
 /// <see cref="KvCache"/>.
 /// Axes: T tokens of this pass, D hidden, H heads, Hkv key and value heads, dh head dimension, F feed-forward, V vocabulary.
 /// </summary>
-internal sealed class Decoder(ModelConfig config, DecoderWeights weights, IsaTier tier, int threads) : IDisposable
+internal sealed class Decoder(ModelConfig config, DecoderWeights weights, IsaTier tier, int threads, int prefillThreads) : IDisposable
 {
     private readonly Operations _ops = Operations.For(tier);
-    private readonly WorkerPool _pool = new(threads, ScratchElements(config));
+    private readonly WorkerPool _pool = new(Math.Max(threads, prefillThreads), ScratchElements(config));
 
     private byte[]? _fingerprint;
 
@@ -25,8 +25,11 @@ internal sealed class Decoder(ModelConfig config, DecoderWeights weights, IsaTie
     /// <summary>The instruction set in use.</summary>
     public IsaTier Tier => _ops.Tier;
 
-    /// <summary>Threads that compute.</summary>
-    public int Threads => _pool.Threads;
+    /// <summary>Threads that compute where each sequence has one token in a pass.</summary>
+    public int Threads { get; } = threads;
+
+    /// <summary>Threads that compute where a sequence has more.</summary>
+    public int PrefillThreads { get; } = prefillThreads;
 
     /// <summary>Bytes of weights that a pass reads.</summary>
     public long WeightBytesPerPass => weights.BytesPerPass;
@@ -67,6 +70,7 @@ internal sealed class Decoder(ModelConfig config, DecoderWeights weights, IsaTie
         Span<float> cosines = Rows(state.Cosines, count, halfDim);
         Span<float> sines = Rows(state.Sines, count, halfDim);
 
+        state.MaxThreads = count > 1 ? PrefillThreads : Threads;
         cache.Reserve(count);
         HoldWeights();
         try

@@ -76,6 +76,12 @@ internal sealed class DecoderState : IDisposable
     /// <summary>Attention as a reusable job.</summary>
     public AttentionJob Attention { get; }
 
+    /// <summary>Most threads that the jobs of a pass use.</summary>
+    public int MaxThreads
+    {
+        set => Matmul.MaxThreads = Attention.MaxThreads = value;
+    }
+
     /// <summary>Native memory that a state takes, in bytes.</summary>
     public static long MemoryBytes(ModelConfig config, int chunkTokens) => checked(Sizes(config, chunkTokens).Sum() * sizeof(float));
 

@@ -50,7 +50,7 @@ public sealed class LimitsTests
     [Fact]
     public void Measure_OfBoth_IsPositiveAndCanBeStopped()
     {
-        using MachineLimits limits = new(IsaTier.Scalar, 2, Megabytes);
+        using MachineLimits limits = new(IsaTier.Scalar, 2, 3, Megabytes);
         MachineSpeed speed = limits.Measure(TestContext.Current.CancellationToken);
         Assert.True(speed.MemoryReadGBPerSecond > 0 && speed.FmaPeakGFlops > 0);
         using CancellationTokenSource stop = new();
