@@ -43,6 +43,10 @@ internal readonly struct BF16 : IWeightFormat<BF16>, IFloatLoader
     public static void Dequantize(ReadOnlySpan<byte> blocks, Span<float> destination) => RowMajor.Widen<BF16>(blocks, destination);
 
     /// <inheritdoc/>
+    public static void DequantizeVector<TIsa>(ReadOnlySpan<byte> blocks, Span<float> destination)
+        where TIsa : struct, IIsa => RowMajor.WidenVector<BF16, TIsa>(blocks, destination);
+
+    /// <inheritdoc/>
     public static void Multiply<TIsa>(
         ReadOnlySpan<byte> rows, int rowCount, int columns, ReadOnlySpan<float> activations, int tokens, Span<float> destination, int destinationStride, Span<float> scratch)
         where TIsa : struct, IIsa =>

@@ -59,6 +59,10 @@ internal readonly struct F16 : IWeightFormat<F16>, IFloatLoader
     public static void Dequantize(ReadOnlySpan<byte> blocks, Span<float> destination) => RowMajor.Widen<F16>(blocks, destination);
 
     /// <inheritdoc/>
+    public static void DequantizeVector<TIsa>(ReadOnlySpan<byte> blocks, Span<float> destination)
+        where TIsa : struct, IIsa => RowMajor.WidenVector<F16, TIsa>(blocks, destination);
+
+    /// <inheritdoc/>
     public static void Multiply<TIsa>(
         ReadOnlySpan<byte> rows, int rowCount, int columns, ReadOnlySpan<float> activations, int tokens, Span<float> destination, int destinationStride, Span<float> scratch)
         where TIsa : struct, IIsa =>

@@ -35,6 +35,10 @@ internal readonly struct F32 : IWeightFormat<F32>, IFloatLoader
     public static void Dequantize(ReadOnlySpan<byte> blocks, Span<float> destination) => RowMajor.Widen<F32>(blocks, destination);
 
     /// <inheritdoc/>
+    public static void DequantizeVector<TIsa>(ReadOnlySpan<byte> blocks, Span<float> destination)
+        where TIsa : struct, IIsa => RowMajor.WidenVector<F32, TIsa>(blocks, destination);
+
+    /// <inheritdoc/>
     public static void Multiply<TIsa>(
         ReadOnlySpan<byte> rows, int rowCount, int columns, ReadOnlySpan<float> activations, int tokens, Span<float> destination, int destinationStride, Span<float> scratch)
         where TIsa : struct, IIsa =>

@@ -8,6 +8,9 @@ internal interface IFloatLoader
     /// <summary>Bytes per stored element.</summary>
     static abstract int ElementBytes { get; }
 
+    /// <summary>Power of two by which sums of products are multiplied at the end, for loaders that leave a factor out.</summary>
+    static virtual float ResultScale => 1f;
+
     /// <summary>Widens the element at <paramref name="source"/>.</summary>
     static abstract float LoadScalar(ref readonly byte source);
 

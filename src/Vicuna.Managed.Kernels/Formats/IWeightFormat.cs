@@ -26,6 +26,20 @@ internal interface IWeightFormat<TSelf>
     /// <exception cref="ArgumentException">The lengths disagree or are not whole blocks.</exception>
     static abstract void Dequantize(ReadOnlySpan<byte> blocks, Span<float> destination);
 
+    /// <summary>Power of two by which activations are multiplied before <see cref="Multiply{TIsa}"/> sees them.</summary>
+    static virtual float ActivationScale => 1f;
+
+    /// <summary>Power of two by which sums of products are multiplied at the end.</summary>
+    static virtual float ResultScale => 1f;
+
+    /// <summary>Widens one row for a product: <see cref="Dequantize"/>, where the format has them with vectors, and up to the factor that <see cref="ResultScale"/> makes good.</summary>
+    /// <typeparam name="TIsa">The instruction-set tier.</typeparam>
+    /// <param name="blocks">Whole blocks, of any alignment, <c>[n · BlockBytes]</c>.</param>
+    /// <param name="destination">f32 <c>[n · BlockElements]</c>.</param>
+    /// <exception cref="ArgumentException">The lengths disagree or are not whole blocks.</exception>
+    static virtual void DequantizeVector<TIsa>(ReadOnlySpan<byte> blocks, Span<float> destination)
+        where TIsa : struct, IIsa => TSelf.Dequantize(blocks, destination);
+
     /// <summary>Y = X · Wᵀ for a run of rows of W. The default widens a few rows at a time and multiplies them as f32.</summary>
     /// <typeparam name="TIsa">The instruction-set tier.</typeparam>
     /// <param name="rows">Rows of W as stored, <c>[rowCount, columns]</c>.</param>

@@ -19,42 +19,10 @@ internal static partial class RowMajor
         for (; k + 8 <= count; k += 8)
         {
             nuint offset = k * (nuint)TLoader.ElementBytes;
-            sum = Vector256.FusedMultiplyAdd(TLoader.Load256(ref Unsafe.AddByteOffset(ref w, offset)), Unsafe.ReadUnaligned<Vector256<float>>(ref Unsafe.As<float, byte>(ref Unsafe.Add(ref x, k))), sum);
+            sum = Vector256.FusedMultiplyAdd(TLoader.Load256(ref Unsafe.AddByteOffset(ref w, offset)), Lanes.Load256(ref x, k), sum);
         }
 
-        return Tail<TLoader>(Vector256.Sum(sum), ref w, k, count, ref x);
-    }
-
-    private static void Rows4Token256<TLoader>(ref byte w, nuint rowBytes, int columns, ref float x, ref float y)
-        where TLoader : struct, IFloatLoader
-    {
-        nuint count = (nuint)columns;
-        ref byte w1 = ref Unsafe.AddByteOffset(ref w, rowBytes);
-        ref byte w2 = ref Unsafe.AddByteOffset(ref w, 2 * rowBytes);
-        ref byte w3 = ref Unsafe.AddByteOffset(ref w, 3 * rowBytes);
-        Vector256<float> sum0 = Vector256<float>.Zero;
-        Vector256<float> sum1 = Vector256<float>.Zero;
-        Vector256<float> sum2 = Vector256<float>.Zero;
-        Vector256<float> sum3 = Vector256<float>.Zero;
-        nuint k = 0;
-        for (; k + 8 <= count; k += 8)
-        {
-            nuint offset = k * (nuint)TLoader.ElementBytes;
-            Vector256<float> b = Unsafe.ReadUnaligned<Vector256<float>>(ref Unsafe.As<float, byte>(ref Unsafe.Add(ref x, k)));
-            sum0 = Vector256.FusedMultiplyAdd(TLoader.Load256(ref Unsafe.AddByteOffset(ref w, offset)), b, sum0);
-            sum1 = Vector256.FusedMultiplyAdd(TLoader.Load256(ref Unsafe.AddByteOffset(ref w1, offset)), b, sum1);
-            sum2 = Vector256.FusedMultiplyAdd(TLoader.Load256(ref Unsafe.AddByteOffset(ref w2, offset)), b, sum2);
-            sum3 = Vector256.FusedMultiplyAdd(TLoader.Load256(ref Unsafe.AddByteOffset(ref w3, offset)), b, sum3);
-        }
-
-        float total0 = Vector256.Sum(sum0);
-        float total1 = Vector256.Sum(sum1);
-        float total2 = Vector256.Sum(sum2);
-        float total3 = Vector256.Sum(sum3);
-        y = Tail<TLoader>(total0, ref w, k, count, ref x);
-        Unsafe.Add(ref y, 1) = Tail<TLoader>(total1, ref w1, k, count, ref x);
-        Unsafe.Add(ref y, 2) = Tail<TLoader>(total2, ref w2, k, count, ref x);
-        Unsafe.Add(ref y, 3) = Tail<TLoader>(total3, ref w3, k, count, ref x);
+        return Tail<TLoader>(Lanes.Sum(sum), ref w, k, count, ref x);
     }
 
     private static void Rows4Tokens2<TLoader>(ref byte w, nuint rowBytes, int columns, ref float x, ref float y, int stride)
@@ -77,26 +45,26 @@ internal static partial class RowMajor
             Vector256<float> a1 = TLoader.Load256(ref Unsafe.AddByteOffset(ref w1, offset));
             Vector256<float> a2 = TLoader.Load256(ref Unsafe.AddByteOffset(ref w2, offset));
             Vector256<float> a3 = TLoader.Load256(ref Unsafe.AddByteOffset(ref w3, offset));
-            Vector256<float> b0 = Unsafe.ReadUnaligned<Vector256<float>>(ref Unsafe.As<float, byte>(ref Unsafe.Add(ref x, k)));
+            Vector256<float> b0 = Lanes.Load256(ref x, k);
             sum00 = Vector256.FusedMultiplyAdd(a0, b0, sum00);
             sum10 = Vector256.FusedMultiplyAdd(a1, b0, sum10);
             sum20 = Vector256.FusedMultiplyAdd(a2, b0, sum20);
             sum30 = Vector256.FusedMultiplyAdd(a3, b0, sum30);
-            Vector256<float> b1 = Unsafe.ReadUnaligned<Vector256<float>>(ref Unsafe.As<float, byte>(ref Unsafe.Add(ref x1, k)));
+            Vector256<float> b1 = Lanes.Load256(ref x1, k);
             sum01 = Vector256.FusedMultiplyAdd(a0, b1, sum01);
             sum11 = Vector256.FusedMultiplyAdd(a1, b1, sum11);
             sum21 = Vector256.FusedMultiplyAdd(a2, b1, sum21);
             sum31 = Vector256.FusedMultiplyAdd(a3, b1, sum31);
         }
 
-        float total00 = Vector256.Sum(sum00);
-        float total10 = Vector256.Sum(sum10);
-        float total20 = Vector256.Sum(sum20);
-        float total30 = Vector256.Sum(sum30);
-        float total01 = Vector256.Sum(sum01);
-        float total11 = Vector256.Sum(sum11);
-        float total21 = Vector256.Sum(sum21);
-        float total31 = Vector256.Sum(sum31);
+        float total00 = Lanes.Sum(sum00);
+        float total10 = Lanes.Sum(sum10);
+        float total20 = Lanes.Sum(sum20);
+        float total30 = Lanes.Sum(sum30);
+        float total01 = Lanes.Sum(sum01);
+        float total11 = Lanes.Sum(sum11);
+        float total21 = Lanes.Sum(sum21);
+        float total31 = Lanes.Sum(sum31);
         y = Tail<TLoader>(total00, ref w, k, count, ref x);
         Unsafe.Add(ref y, 1) = Tail<TLoader>(total10, ref w1, k, count, ref x);
         Unsafe.Add(ref y, 2) = Tail<TLoader>(total20, ref w2, k, count, ref x);

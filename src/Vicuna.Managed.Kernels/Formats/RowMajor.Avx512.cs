@@ -19,42 +19,10 @@ internal static partial class RowMajor
         for (; k + 16 <= count; k += 16)
         {
             nuint offset = k * (nuint)TLoader.ElementBytes;
-            sum = Vector512.FusedMultiplyAdd(TLoader.Load512(ref Unsafe.AddByteOffset(ref w, offset)), Unsafe.ReadUnaligned<Vector512<float>>(ref Unsafe.As<float, byte>(ref Unsafe.Add(ref x, k))), sum);
+            sum = Vector512.FusedMultiplyAdd(TLoader.Load512(ref Unsafe.AddByteOffset(ref w, offset)), Lanes.Load512(ref x, k), sum);
         }
 
-        return Tail<TLoader>(Vector512.Sum(sum), ref w, k, count, ref x);
-    }
-
-    private static void Rows4Token512<TLoader>(ref byte w, nuint rowBytes, int columns, ref float x, ref float y)
-        where TLoader : struct, IFloatLoader
-    {
-        nuint count = (nuint)columns;
-        ref byte w1 = ref Unsafe.AddByteOffset(ref w, rowBytes);
-        ref byte w2 = ref Unsafe.AddByteOffset(ref w, 2 * rowBytes);
-        ref byte w3 = ref Unsafe.AddByteOffset(ref w, 3 * rowBytes);
-        Vector512<float> sum0 = Vector512<float>.Zero;
-        Vector512<float> sum1 = Vector512<float>.Zero;
-        Vector512<float> sum2 = Vector512<float>.Zero;
-        Vector512<float> sum3 = Vector512<float>.Zero;
-        nuint k = 0;
-        for (; k + 16 <= count; k += 16)
-        {
-            nuint offset = k * (nuint)TLoader.ElementBytes;
-            Vector512<float> b = Unsafe.ReadUnaligned<Vector512<float>>(ref Unsafe.As<float, byte>(ref Unsafe.Add(ref x, k)));
-            sum0 = Vector512.FusedMultiplyAdd(TLoader.Load512(ref Unsafe.AddByteOffset(ref w, offset)), b, sum0);
-            sum1 = Vector512.FusedMultiplyAdd(TLoader.Load512(ref Unsafe.AddByteOffset(ref w1, offset)), b, sum1);
-            sum2 = Vector512.FusedMultiplyAdd(TLoader.Load512(ref Unsafe.AddByteOffset(ref w2, offset)), b, sum2);
-            sum3 = Vector512.FusedMultiplyAdd(TLoader.Load512(ref Unsafe.AddByteOffset(ref w3, offset)), b, sum3);
-        }
-
-        float total0 = Vector512.Sum(sum0);
-        float total1 = Vector512.Sum(sum1);
-        float total2 = Vector512.Sum(sum2);
-        float total3 = Vector512.Sum(sum3);
-        y = Tail<TLoader>(total0, ref w, k, count, ref x);
-        Unsafe.Add(ref y, 1) = Tail<TLoader>(total1, ref w1, k, count, ref x);
-        Unsafe.Add(ref y, 2) = Tail<TLoader>(total2, ref w2, k, count, ref x);
-        Unsafe.Add(ref y, 3) = Tail<TLoader>(total3, ref w3, k, count, ref x);
+        return Tail<TLoader>(Lanes.Sum(sum), ref w, k, count, ref x);
     }
 
     private static void Rows4Tokens4<TLoader>(ref byte w, nuint rowBytes, int columns, ref float x, ref float y, int stride)
@@ -79,44 +47,44 @@ internal static partial class RowMajor
             Vector512<float> a1 = TLoader.Load512(ref Unsafe.AddByteOffset(ref w1, offset));
             Vector512<float> a2 = TLoader.Load512(ref Unsafe.AddByteOffset(ref w2, offset));
             Vector512<float> a3 = TLoader.Load512(ref Unsafe.AddByteOffset(ref w3, offset));
-            Vector512<float> b0 = Unsafe.ReadUnaligned<Vector512<float>>(ref Unsafe.As<float, byte>(ref Unsafe.Add(ref x, k)));
+            Vector512<float> b0 = Lanes.Load512(ref x, k);
             sum00 = Vector512.FusedMultiplyAdd(a0, b0, sum00);
             sum10 = Vector512.FusedMultiplyAdd(a1, b0, sum10);
             sum20 = Vector512.FusedMultiplyAdd(a2, b0, sum20);
             sum30 = Vector512.FusedMultiplyAdd(a3, b0, sum30);
-            Vector512<float> b1 = Unsafe.ReadUnaligned<Vector512<float>>(ref Unsafe.As<float, byte>(ref Unsafe.Add(ref x1, k)));
+            Vector512<float> b1 = Lanes.Load512(ref x1, k);
             sum01 = Vector512.FusedMultiplyAdd(a0, b1, sum01);
             sum11 = Vector512.FusedMultiplyAdd(a1, b1, sum11);
             sum21 = Vector512.FusedMultiplyAdd(a2, b1, sum21);
             sum31 = Vector512.FusedMultiplyAdd(a3, b1, sum31);
-            Vector512<float> b2 = Unsafe.ReadUnaligned<Vector512<float>>(ref Unsafe.As<float, byte>(ref Unsafe.Add(ref x2, k)));
+            Vector512<float> b2 = Lanes.Load512(ref x2, k);
             sum02 = Vector512.FusedMultiplyAdd(a0, b2, sum02);
             sum12 = Vector512.FusedMultiplyAdd(a1, b2, sum12);
             sum22 = Vector512.FusedMultiplyAdd(a2, b2, sum22);
             sum32 = Vector512.FusedMultiplyAdd(a3, b2, sum32);
-            Vector512<float> b3 = Unsafe.ReadUnaligned<Vector512<float>>(ref Unsafe.As<float, byte>(ref Unsafe.Add(ref x3, k)));
+            Vector512<float> b3 = Lanes.Load512(ref x3, k);
             sum03 = Vector512.FusedMultiplyAdd(a0, b3, sum03);
             sum13 = Vector512.FusedMultiplyAdd(a1, b3, sum13);
             sum23 = Vector512.FusedMultiplyAdd(a2, b3, sum23);
             sum33 = Vector512.FusedMultiplyAdd(a3, b3, sum33);
         }
 
-        float total00 = Vector512.Sum(sum00);
-        float total10 = Vector512.Sum(sum10);
-        float total20 = Vector512.Sum(sum20);
-        float total30 = Vector512.Sum(sum30);
-        float total01 = Vector512.Sum(sum01);
-        float total11 = Vector512.Sum(sum11);
-        float total21 = Vector512.Sum(sum21);
-        float total31 = Vector512.Sum(sum31);
-        float total02 = Vector512.Sum(sum02);
-        float total12 = Vector512.Sum(sum12);
-        float total22 = Vector512.Sum(sum22);
-        float total32 = Vector512.Sum(sum32);
-        float total03 = Vector512.Sum(sum03);
-        float total13 = Vector512.Sum(sum13);
-        float total23 = Vector512.Sum(sum23);
-        float total33 = Vector512.Sum(sum33);
+        float total00 = Lanes.Sum(sum00);
+        float total10 = Lanes.Sum(sum10);
+        float total20 = Lanes.Sum(sum20);
+        float total30 = Lanes.Sum(sum30);
+        float total01 = Lanes.Sum(sum01);
+        float total11 = Lanes.Sum(sum11);
+        float total21 = Lanes.Sum(sum21);
+        float total31 = Lanes.Sum(sum31);
+        float total02 = Lanes.Sum(sum02);
+        float total12 = Lanes.Sum(sum12);
+        float total22 = Lanes.Sum(sum22);
+        float total32 = Lanes.Sum(sum32);
+        float total03 = Lanes.Sum(sum03);
+        float total13 = Lanes.Sum(sum13);
+        float total23 = Lanes.Sum(sum23);
+        float total33 = Lanes.Sum(sum33);
         y = Tail<TLoader>(total00, ref w, k, count, ref x);
         Unsafe.Add(ref y, 1) = Tail<TLoader>(total10, ref w1, k, count, ref x);
         Unsafe.Add(ref y, 2) = Tail<TLoader>(total20, ref w2, k, count, ref x);

@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics;
 using Vicuna.Managed.Kernels.Isa;
 
 namespace Vicuna.Managed.Kernels.Formats;
@@ -91,7 +92,7 @@ internal static partial class RowMajor
             Span<float> widened = scratch[..(group * columns)];
             WidenVector<TLoader, TIsa>(rows.Slice(checked((int)((nuint)row * rowBytes)), checked((int)((nuint)group * rowBytes))), widened);
             ref byte wide = ref Unsafe.As<float, byte>(ref MemoryMarshal.GetReference(widened));
-            TileOfTokens<F32, TIsa>(ref wide, (nuint)columns * sizeof(float), group, columns, ref x, tokens, ref Unsafe.Add(ref y, row), destinationStride);
+            TileOfTokens<Widened<TLoader>, TIsa>(ref wide, (nuint)columns * sizeof(float), group, columns, ref x, tokens, ref Unsafe.Add(ref y, row), destinationStride);
         }
     }
 
@@ -113,15 +114,30 @@ internal static partial class RowMajor
                     sum += (double)TLoader.LoadScalar(in w[k * TLoader.ElementBytes]) * x[k];
                 }
 
-                destination[(token * destinationStride) + row] = (float)sum;
+                destination[(token * destinationStride) + row] = (float)sum * TLoader.ResultScale;
             }
         }
     }
 
-    private static void WidenVector<TLoader, TIsa>(ReadOnlySpan<byte> source, Span<float> destination)
+    /// <summary>Widens stored elements to f32 with vectors, up to the loader's factor.</summary>
+    /// <param name="source">Stored elements, <c>[n]</c>.</param>
+    /// <param name="destination">f32 <c>[n]</c>.</param>
+    /// <exception cref="ArgumentException">The lengths disagree.</exception>
+    public static void WidenVector<TLoader, TIsa>(ReadOnlySpan<byte> source, Span<float> destination)
         where TLoader : struct, IFloatLoader
         where TIsa : struct, IIsa
     {
+        if (source.Length != (long)destination.Length * TLoader.ElementBytes)
+        {
+            throw new ArgumentException($"{source.Length} bytes do not hold {destination.Length} elements of {TLoader.ElementBytes} bytes.", nameof(source));
+        }
+
+        if (typeof(TIsa) == typeof(Scalar))
+        {
+            Widen<TLoader>(source, destination);
+            return;
+        }
+
         ref byte from = ref MemoryMarshal.GetReference(source);
         ref float to = ref MemoryMarshal.GetReference(destination);
         nuint i = 0;
@@ -147,7 +163,9 @@ internal static partial class RowMajor
         }
     }
 
-    // All rows of a group against all tokens. Token tiles are the outer loop: a tile of X stays in the first-level cache while the rows pass.
+    // All rows of a group against all tokens. One token alone takes row after row: one stream through memory is read faster than four whose
+    // rows lie a power of two apart, and one accumulator's latency is still shorter than the memory's. Token tiles are the outer loop: a tile of X
+    // stays in the first-level cache while the rows pass.
     private static void TileOfTokens<TLoader, TIsa>(ref byte w, nuint rowBytes, int rowCount, int columns, ref float x, int tokens, ref float y, int stride)
         where TLoader : struct, IFloatLoader
         where TIsa : struct, IIsa
@@ -186,21 +204,7 @@ internal static partial class RowMajor
         {
             ref float xRow = ref Unsafe.Add(ref x, (nuint)token * (nuint)columns);
             ref float yRow = ref Unsafe.Add(ref y, (nuint)token * (nuint)stride);
-            int row = 0;
-            for (; row + RowTile <= rowCount; row += RowTile)
-            {
-                ref byte wTile = ref Unsafe.AddByteOffset(ref w, (nuint)row * rowBytes);
-                if (typeof(TIsa) == typeof(Avx512))
-                {
-                    Rows4Token512<TLoader>(ref wTile, rowBytes, columns, ref xRow, ref Unsafe.Add(ref yRow, row));
-                }
-                else
-                {
-                    Rows4Token256<TLoader>(ref wTile, rowBytes, columns, ref xRow, ref Unsafe.Add(ref yRow, row));
-                }
-            }
-
-            for (; row < rowCount; row++)
+            for (int row = 0; row < rowCount; row++)
             {
                 Unsafe.Add(ref yRow, row) = Dot<TLoader, TIsa>(ref Unsafe.AddByteOffset(ref w, (nuint)row * rowBytes), columns, ref xRow);
             }
@@ -223,6 +227,24 @@ internal static partial class RowMajor
             sum = MathF.FusedMultiplyAdd(TLoader.LoadScalar(ref Unsafe.AddByteOffset(ref w, k * (nuint)TLoader.ElementBytes)), Unsafe.Add(ref x, k), sum);
         }
 
-        return sum;
+        return sum * TLoader.ResultScale;
+    }
+
+    // f32 copies that a loader has made, with the factor that it leaves out.
+    private readonly struct Widened<TLoader> : IFloatLoader
+        where TLoader : struct, IFloatLoader
+    {
+        public static int ElementBytes => sizeof(float);
+
+        public static float ResultScale => TLoader.ResultScale;
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public static float LoadScalar(ref readonly byte source) => F32.LoadScalar(in source);
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public static Vector256<float> Load256(ref readonly byte source) => F32.Load256(in source);
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public static Vector512<float> Load512(ref readonly byte source) => F32.Load512(in source);
     }
 }

@@ -20,6 +20,8 @@ internal sealed class WeightFormat<TFormat> : WeightFormat
     /// <inheritdoc/>
     public override WeightMatrix Open(ByteRegion region, int rows, int columns, IsaTier tier) => IsaTiers.Require(tier) switch
     {
+        IsaTier.Avx512 when typeof(TFormat) == typeof(F16) => new HalfMatrix<Avx512>(region, rows, columns),
+        IsaTier.Avx2 when typeof(TFormat) == typeof(F16) => new HalfMatrix<Avx2>(region, rows, columns),
         IsaTier.Avx512 => new WeightMatrix<TFormat, Avx512>(region, rows, columns),
         IsaTier.Avx2 => new WeightMatrix<TFormat, Avx2>(region, rows, columns),
         _ => new WeightMatrix<TFormat, Scalar>(region, rows, columns),

@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using Vicuna.Managed.Kernels.Formats;
 using Vicuna.Managed.Kernels.Isa;
 using Vicuna.Managed.Kernels.Memory;
@@ -34,19 +35,35 @@ internal sealed class WeightMatrix<TFormat, TIsa> : WeightMatrix
     }
 
     /// <inheritdoc/>
-    public override void MultiplyRows(int start, int end, ReadOnlySpan<float> activations, int tokens, Span<float> destination, Span<float> scratch)
+    public override float ActivationScale => TFormat.ActivationScale;
+
+    /// <inheritdoc/>
+    public override ActivationKind ActivationsFor(int tokens) =>
+        tokens < FloatPanel.MinTokens || typeof(TIsa) == typeof(Scalar) ? ActivationKind.Floats : ActivationKind.FloatPanel;
+
+    /// <inheritdoc/>
+    public override void MultiplyPrepared(
+        int start, int end, ActivationKind kind, ReadOnlySpan<byte> activations, int tokens, Span<float> destination, Span<float> scratch)
     {
         if (tokens == 0)
         {
             return; // there is no destination to slice
         }
 
+        ReadOnlySpan<float> x = MemoryMarshal.Cast<byte, float>(activations);
         int run = Math.Max(1, MaxRunBytes / Math.Max(1, _rowBytes));
         for (int row = start; row < end; row += run)
         {
             int count = Math.Min(run, end - row);
             ReadOnlySpan<byte> stored = Region.Bytes((long)row * _rowBytes, count * _rowBytes);
-            TFormat.Multiply<TIsa>(stored, count, Columns, activations, tokens, destination[row..], Rows, scratch);
+            if (kind == ActivationKind.FloatPanel)
+            {
+                FloatPanel.Multiply<TFormat, TIsa>(stored, count, Columns, x, tokens, destination[row..], Rows, scratch);
+            }
+            else
+            {
+                TFormat.Multiply<TIsa>(stored, count, Columns, x, tokens, destination[row..], Rows, scratch);
+            }
         }
     }
 
@@ -55,6 +72,14 @@ internal sealed class WeightMatrix<TFormat, TIsa> : WeightMatrix
     {
         ArgumentOutOfRangeException.ThrowIfNegative(row);
         ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(row, Rows);
-        TFormat.Dequantize(Region.Bytes((long)row * _rowBytes, _rowBytes), destination);
+        ReadOnlySpan<byte> stored = Region.Bytes((long)row * _rowBytes, _rowBytes);
+        if (TFormat.ResultScale == 1f)
+        {
+            TFormat.DequantizeVector<TIsa>(stored, destination);
+        }
+        else
+        {
+            TFormat.Dequantize(stored, destination);
+        }
     }
 }

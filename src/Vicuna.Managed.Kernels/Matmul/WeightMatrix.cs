@@ -1,3 +1,4 @@
+using Vicuna.Managed.Kernels.Formats;
 using Vicuna.Managed.Kernels.Memory;
 using Vicuna.Managed.Kernels.Threading;
 
@@ -21,25 +22,32 @@ internal abstract class WeightMatrix(string format, ByteRegion region, int rows,
     /// <summary>The stored bytes, row after row.</summary>
     public ByteRegion Region { get; } = region;
 
-    /// <summary>Y = X · Wᵀ, rows split over the pool.</summary>
-    /// <param name="job">The caller's reusable job.</param>
-    /// <param name="pool">The threads; its scratch must hold <see cref="MatmulJob.ScratchElements"/> for this matrix.</param>
-    /// <param name="activations">X, f32 <c>[tokens, cols]</c> from the buffer's start.</param>
-    /// <param name="tokens">Rows of X, dimensionless.</param>
-    /// <param name="destination">Y, f32 <c>[tokens, rows]</c> from the buffer's start.</param>
-    /// <param name="cancellationToken">Checked before each chunk of rows; Y is incomplete then.</param>
-    /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
-    public void Multiply(MatmulJob job, WorkerPool pool, AlignedBuffer activations, int tokens, AlignedBuffer destination, CancellationToken cancellationToken = default) =>
-        job.Run(this, pool, activations, tokens, destination, cancellationToken);
+    /// <summary>Rows that are computed together: runs of rows start at multiples of it.</summary>
+    public virtual int RowUnit => 1;
 
-    /// <summary>Rows <paramref name="start"/> to <paramref name="end"/> - 1 of the product.</summary>
-    /// <param name="start">First row of W.</param>
-    /// <param name="end">Row of W after the last.</param>
-    /// <param name="activations">X, f32 <c>[tokens, cols]</c>.</param>
+    /// <summary>Power of two by which activations are multiplied when they are laid out.</summary>
+    public virtual float ActivationScale => 1f;
+
+    /// <summary>How the product of a number of tokens reads its activations.</summary>
+    /// <param name="tokens">Rows of X, dimensionless.</param>
+    public abstract ActivationKind ActivationsFor(int tokens);
+
+    /// <summary>The matrix to compute with: this one, or a form of it that fits the numbers at hand.</summary>
+    /// <param name="pool">Threads, where the weights have to be looked at.</param>
+    /// <param name="input">The activations.</param>
+    /// <param name="cancellationToken">Checked before each chunk of rows.</param>
+    public virtual WeightMatrix Resolve(WorkerPool pool, MatmulInput input, CancellationToken cancellationToken) => this;
+
+    /// <summary>Rows <paramref name="start"/> to <paramref name="end"/> - 1 of the product with activations laid out for it.</summary>
+    /// <param name="start">First row of W, a multiple of <see cref="RowUnit"/>.</param>
+    /// <param name="end">Row of W after the last: a multiple of <see cref="RowUnit"/>, or <see cref="Rows"/>.</param>
+    /// <param name="kind">The layout, <see cref="ActivationsFor"/>.</param>
+    /// <param name="activations">X as laid out by <see cref="MatmulInput"/>.</param>
     /// <param name="tokens">Rows of X, dimensionless.</param>
     /// <param name="destination">Y, f32 <c>[tokens, rows]</c>; columns start to end - 1 are written.</param>
     /// <param name="scratch">Work space, f32 <c>[MatmulJob.ScratchElements]</c>.</param>
-    public abstract void MultiplyRows(int start, int end, ReadOnlySpan<float> activations, int tokens, Span<float> destination, Span<float> scratch);
+    public abstract void MultiplyPrepared(
+        int start, int end, ActivationKind kind, ReadOnlySpan<byte> activations, int tokens, Span<float> destination, Span<float> scratch);
 
     /// <summary>Widens one row.</summary>
     /// <param name="row">Row number, 0 to <see cref="Rows"/> - 1.</param>

@@ -1,0 +1,128 @@
+using Vicuna.Managed.Kernels.Formats.Packed;
+using Vicuna.Managed.Kernels.Isa;
+using Vicuna.Managed.Kernels.Memory;
+using Vicuna.Managed.Kernels.Threading;
+
+namespace Vicuna.Managed.Kernels.Matmul;
+
+/// <summary>
+/// Turns a stored matrix into a packed one, blocks of rows in parallel: without loss where the stored numbers are the packed format's own,
+/// otherwise by quantizing anew.
+/// </summary>
+internal sealed class MatrixPacker<TFormat> : MatrixPacker
+    where TFormat : struct, IPackedFormat<TFormat>
+{
+    private const int LosslessBlockColumns = 32;
+
+    private readonly WeightMatrix _source;
+    private readonly AlignedBuffer _target;
+    private readonly int _groups;
+    private readonly bool _lossless;
+    private int _badRow = int.MaxValue;
+
+    private MatrixPacker(WeightMatrix source)
+    {
+        _source = source;
+        _groups = PackedLayout.Groups(source.Columns);
+        _lossless = source.Format == TFormat.LosslessSource;
+        _target = AlignedBuffer.Allocate(checked((long)PackedLayout.Blocks(source.Rows) * _groups * TFormat.GroupBytes));
+    }
+
+    /// <inheritdoc cref="MatrixPacker.Pack"/>
+    public static WeightMatrix Pack(WeightMatrix source, IsaTier tier, WorkerPool pool, CancellationToken cancellationToken)
+    {
+        MatrixPacker<TFormat> job = new(source);
+        try
+        {
+            pool.Run(job, PackedLayout.Blocks(source.Rows), 1, cancellationToken);
+            if (job._badRow != int.MaxValue)
+            {
+                throw new NotFiniteNumberException($"Row {job._badRow} of [{source.Rows}, {source.Columns}] holds a number that is not finite.");
+            }
+
+            ByteRegion region = new(job._target, 0, job._target.Length);
+            return IsaTiers.Require(tier) switch
+            {
+                IsaTier.Avx512 => new PackedMatrix<TFormat, Avx512>(region, source.Rows, source.Columns),
+                IsaTier.Avx2 => new PackedMatrix<TFormat, Avx2>(region, source.Rows, source.Columns),
+                _ => new PackedMatrix<TFormat, Scalar>(region, source.Rows, source.Columns),
+            };
+        }
+        catch
+        {
+            job._target.Dispose();
+            throw;
+        }
+    }
+
+    /// <inheritdoc/>
+    public override void Run(int start, int end, Span<float> scratch)
+    {
+        Span<float> row = scratch[..(_groups * PackedLayout.GroupColumns)];
+        row.Clear();
+        int blockBytes = _groups * TFormat.GroupBytes;
+        for (int block = start; block < end; block++)
+        {
+            Span<byte> target = _target.Writable((long)block * blockBytes, blockBytes);
+            for (int r = 0; r < Math.Min(PackedLayout.BlockRows, _source.Rows - (block * PackedLayout.BlockRows)); r++)
+            {
+                PackRow((block * PackedLayout.BlockRows) + r, r, row, target);
+            }
+        }
+    }
+
+    private void PackRow(int sourceRow, int r, Span<float> row, Span<byte> target)
+    {
+        if (_lossless)
+        {
+            long rowBytes = _source.Region.Length / _source.Rows;
+            ReadOnlySpan<byte> stored = _source.Region.Bytes(sourceRow * rowBytes, (int)rowBytes);
+            int storedBlock = stored.Length / (_source.Columns / LosslessBlockColumns);
+            for (int g = 0; g < _groups; g++)
+            {
+                TFormat.Repack(stored.Slice(g * storedBlock, storedBlock), r, target.Slice(g * TFormat.GroupBytes, TFormat.GroupBytes));
+            }
+
+            return;
+        }
+
+        _source.DequantizeRow(sourceRow, row[.._source.Columns]);
+        for (int g = 0; g < _groups; g++)
+        {
+            ReadOnlySpan<float> weights = row.Slice(g * PackedLayout.GroupColumns, PackedLayout.GroupColumns);
+            if (!TFormat.Quantize(weights, r, target.Slice(g * TFormat.GroupBytes, TFormat.GroupBytes)))
+            {
+                _badRow = Math.Min(_badRow, sourceRow);
+                return;
+            }
+        }
+    }
+}
+
+/// <summary>Packing by the format's name.</summary>
+internal abstract class MatrixPacker : ParallelJob
+{
+    /// <summary>The packed formats' names.</summary>
+    public static IReadOnlyList<string> Formats { get; } = [Q8.Name, Q4.Name];
+
+    /// <summary>Packs a matrix into native memory of its own.</summary>
+    /// <param name="format">One of <see cref="Formats"/>.</param>
+    /// <param name="source">The stored matrix, <c>[rows, cols]</c>.</param>
+    /// <param name="tier">The instruction set that will compute with it.</param>
+    /// <param name="pool">The threads that share the work; scratch of a row filled up to whole groups.</param>
+    /// <param name="cancellationToken">Checked before each chunk of rows.</param>
+    /// <returns>The packed matrix; its region's block is the caller's to dispose.</returns>
+    /// <exception cref="ArgumentOutOfRangeException">No such format.</exception>
+    /// <exception cref="NotFiniteNumberException">A weight is infinite or NaN.</exception>
+    /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
+    public static WeightMatrix Pack(string format, WeightMatrix source, IsaTier tier, WorkerPool pool, CancellationToken cancellationToken) => format switch
+    {
+        "q8" => MatrixPacker<Q8>.Pack(source, tier, pool, cancellationToken),
+        "q4" => MatrixPacker<Q4>.Pack(source, tier, pool, cancellationToken),
+        _ => throw new ArgumentOutOfRangeException(nameof(format), format, $"Expected one of {string.Join(", ", Formats)}."),
+    };
+
+    /// <summary>Name of the packed format that takes a stored format over without loss, or null.</summary>
+    public static string? LosslessFor(string storedFormat) =>
+        storedFormat == Q8.LosslessSource ? Q8.Name : storedFormat == Q4.LosslessSource ? Q4.Name : null;
+}
