@@ -27,14 +27,18 @@ public sealed record CheckpointInfo
     /// <summary>Bytes of all tensors as stored.</summary>
     public long WeightBytes => Tensors.Sum(tensor => tensor.ByteLength);
 
-    /// <summary>Bytes of keys and values per token of a sequence.</summary>
-    public long KeyValueBytesPerToken => Decoder.KvShapeOf(Config).BytesPerPosition;
+    /// <summary>How keys and values are stored, which the checkpoint does not say: the model's own in <see cref="LanguageModel.Info"/>, the default elsewhere.</summary>
+    public KeyValueType KeyValueType { get; init; }
+
+    /// <summary>Bytes of keys and values per token of a sequence, stored as <see cref="KeyValueType"/> says.</summary>
+    public long KeyValueBytesPerToken => Decoder.KvShapeOf(Config, KeyValueType).BytesPerPosition;
 
     /// <summary>Number of tensors of each storage type.</summary>
     public IReadOnlyDictionary<TensorType, int> TensorTypes => Tensors.CountBy(tensor => tensor.Type).ToDictionary();
 
     /// <summary>
-    /// Computes the native memory that running the model takes, exactly. Beside it stand the runtime itself, the tokenizer, and some 30 managed
+    /// Computes the native memory that running the model takes, exactly, with one call at a time; each further call at the same time takes buffers
+    /// of its own, the size of <see cref="MemoryEstimate.WorkBytes"/> at most. Sequences that share a beginning take less. Beside it stand the runtime itself, the tokenizer, and some 30 managed
     /// bytes per sequence and token id of the vocabulary.
     /// </summary>
     /// <param name="tokens">Length of each sequence in tokens, 1 to the model's context.</param>
@@ -48,8 +52,8 @@ public sealed record CheckpointInfo
         ArgumentOutOfRangeException.ThrowIfGreaterThan(tokens, Config.MaxPositionEmbeddings);
         ArgumentOutOfRangeException.ThrowIfLessThan(sequences, 1);
         ArgumentOutOfRangeException.ThrowIfLessThan(threads ?? 1, 1);
-        int chunk = Math.Min(new LoadOptions().PrefillChunkTokens, Config.MaxPositionEmbeddings);
-        long sequence = KvCache.MemoryBytes(Decoder.KvShapeOf(Config), tokens) + DecoderState.MemoryBytes(Config, chunk);
-        return new MemoryEstimate(WeightBytes, Decoder.PoolBytes(Config, threads ?? Environment.ProcessorCount), checked(sequence * sequences));
+        long sequence = KvCache.MemoryBytes(Decoder.KvShapeOf(Config, KeyValueType), tokens);
+        long pass = DecoderState.MemoryBytes(Config, new LoadOptions().PrefillChunkTokens);
+        return new MemoryEstimate(WeightBytes, checked(pass + Decoder.PoolBytes(Config, threads ?? Environment.ProcessorCount)), checked(sequence * sequences));
     }
 }

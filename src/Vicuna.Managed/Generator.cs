@@ -1,4 +1,3 @@
-using System.Runtime.InteropServices;
 using Vicuna.Managed.Generation;
 using Vicuna.Managed.Models;
 using Vicuna.Managed.Sampling;
@@ -13,39 +12,23 @@ namespace Vicuna.Managed;
 /// </summary>
 public sealed class Generator : IDisposable
 {
-    // Room for ordinary sequences from the start, so that decoding does not allocate.
-    private const int PresizedTokens = 8192;
-
     private readonly Decoder _decoder;
     private readonly SentencePieceTokenizer? _tokenizer;
-    private readonly int _chunkTokens;
-    private readonly DecoderState _state;
     private readonly Sampler _sampler;
-    private readonly TokenCounts _counts;
-    private readonly List<int> _tokens;
-    private readonly List<bool> _generated;
-    private readonly float[] _logits;
+    private readonly Sequence _sequence;
     private readonly UseGuard _guard;
-    private KvCache _cache;
     private SamplingSettings _settings;
-    private bool _logitsAreCurrent;
 
-    internal Generator(Decoder decoder, SentencePieceTokenizer? tokenizer, GenerationOptions options, int contextLength, int chunkTokens)
+    internal Generator(Decoder decoder, SentencePieceTokenizer? tokenizer, GenerationOptions options, int contextLength)
     {
         Options = options;
         ContextLength = contextLength;
         _decoder = decoder;
         _tokenizer = tokenizer;
-        _chunkTokens = Math.Min(chunkTokens, contextLength);
-        _tokens = new List<int>(Math.Min(contextLength, PresizedTokens));
-        _generated = new List<bool>(_tokens.Capacity);
         _settings = OptionsResolver.Resolve(options, decoder.Config.VocabSize);
         _sampler = new Sampler(decoder.Config.VocabSize);
-        _counts = new TokenCounts(decoder.Config.VocabSize);
-        _logits = new float[decoder.Config.VocabSize];
-        _cache = new KvCache(Decoder.KvShapeOf(decoder.Config), contextLength);
-        _state = new DecoderState(decoder.Config, _chunkTokens);
-        _guard = new UseGuard(this, Free);
+        _sequence = new Sequence(decoder, contextLength, this);
+        _guard = _sequence.Guard;
     }
 
     /// <summary>The options in force: the caller's, with the model's defaults where those were null.</summary>
@@ -55,16 +38,23 @@ public sealed class Generator : IDisposable
     public int ContextLength { get; }
 
     /// <summary>The sequence so far.</summary>
-    public IReadOnlyList<int> Tokens => _tokens;
+    public IReadOnlyList<int> Tokens => _sequence.Tokens;
 
     /// <summary>Number of tokens in the sequence, which is the position of the next one.</summary>
-    public int Position => _tokens.Count;
+    public int Position => _sequence.Tokens.Count;
 
     /// <summary>Key of the random numbers: the one from the options, or the one that was drawn where they have none.</summary>
     public long Seed => _settings.Seed;
 
     /// <summary>Sees activations during the passes; for tests and measurements.</summary>
-    internal IActivationTap? Tap { get; set; }
+    internal IActivationTap? Tap
+    {
+        get => _sequence.Tap;
+        set => _sequence.Tap = value;
+    }
+
+    /// <summary>The sequence, for passes with others.</summary>
+    internal Sequence Sequence => _sequence;
 
     /// <summary>Adds tokens to the sequence and runs them through the model. If it fails or is cancelled, the sequence is as before.</summary>
     /// <param name="tokens">Token ids, at least one. No beginning-of-sequence id is added.</param>
@@ -74,7 +64,7 @@ public sealed class Generator : IDisposable
     /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
     /// <exception cref="InvalidOperationException">Another call is under way.</exception>
     /// <exception cref="ObjectDisposedException">The generator or its model has been disposed.</exception>
-    public void Append(ReadOnlySpan<int> tokens, CancellationToken cancellationToken = default) => Extend(tokens, null, cancellationToken);
+    public void Append(ReadOnlySpan<int> tokens, CancellationToken cancellationToken = default) => _sequence.Append(tokens, null, cancellationToken);
 
     /// <summary>Adds tokens and reports the logits after each of them.</summary>
     /// <param name="tokens">Token ids, at least one.</param>
@@ -88,7 +78,7 @@ public sealed class Generator : IDisposable
     public void AppendObserved(ReadOnlySpan<int> tokens, LogitsObserver observer, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(observer);
-        Extend(tokens, observer, cancellationToken);
+        _sequence.Append(tokens, observer, cancellationToken);
     }
 
     /// <summary>Encodes text and adds its tokens; at the beginning of the sequence with the beginning-of-sequence id, if the model's tokenizer uses one.</summary>
@@ -103,7 +93,7 @@ public sealed class Generator : IDisposable
     {
         ArgumentNullException.ThrowIfNull(text);
         SentencePieceTokenizer tokenizer = _tokenizer ?? throw new InvalidOperationException("The model has no tokenizer: append token ids instead.");
-        Extend([.. tokenizer.Encode(text, addBos: Position == 0 && tokenizer.AddBos)], null, cancellationToken);
+        _sequence.Append([.. tokenizer.Encode(text, addBos: Position == 0 && tokenizer.AddBos)], null, cancellationToken);
     }
 
     /// <summary>Logits for the next token.</summary>
@@ -117,8 +107,8 @@ public sealed class Generator : IDisposable
         _guard.Enter();
         try
         {
-            EnsureLogits(cancellationToken);
-            return _logits;
+            _sequence.EnsureLogits(cancellationToken);
+            return _sequence.Logits;
         }
         finally
         {
@@ -139,15 +129,15 @@ public sealed class Generator : IDisposable
         _guard.Enter();
         try
         {
-            if (_tokens.Count >= ContextLength)
+            if (Position >= ContextLength)
             {
-                throw new ContextLengthExceededException(_tokens.Count + 1, ContextLength);
+                throw new ContextLengthExceededException(Position + 1, ContextLength);
             }
 
-            EnsureLogits(cancellationToken);
-            int token = _sampler.Sample(_logits, _settings, _counts, _tokens.Count);
+            _sequence.EnsureLogits(cancellationToken);
+            int token = _sampler.Sample(_sequence.Logits, _settings, _sequence.Counts, Position);
             // Its pass through the model waits until something asks for what comes after it: an answer's last token never needs one.
-            Add(token, generated: true);
+            _sequence.Add(token, generated: true);
             return token;
         }
         finally
@@ -167,8 +157,8 @@ public sealed class Generator : IDisposable
         try
         {
             ArgumentOutOfRangeException.ThrowIfNegative(position);
-            ArgumentOutOfRangeException.ThrowIfGreaterThan(position, _tokens.Count);
-            Cut(position, Math.Min(position, _cache.Length));
+            ArgumentOutOfRangeException.ThrowIfGreaterThan(position, Position);
+            _sequence.Cut(position, position);
         }
         finally
         {
@@ -184,15 +174,7 @@ public sealed class Generator : IDisposable
         _guard.Enter();
         try
         {
-            for (int i = 0; i < _tokens.Count; i++)
-            {
-                if (_generated[i])
-                {
-                    _counts.Remove(_tokens[i], generated: true);
-                    _counts.Add(_tokens[i], generated: false);
-                    _generated[i] = false;
-                }
-            }
+            _sequence.MakePrompt();
         }
         finally
         {
@@ -211,7 +193,7 @@ public sealed class Generator : IDisposable
         _guard.Enter();
         try
         {
-            SequenceFile.Write(destination, _decoder.Fingerprint, new SavedSequence(_settings.Seed, _tokens, _generated), _cache);
+            SequenceFile.Write(destination, _decoder.Fingerprint, new SavedSequence(_settings.Seed, _sequence.Tokens, _sequence.Generated), _sequence.Cache);
         }
         finally
         {
@@ -221,7 +203,7 @@ public sealed class Generator : IDisposable
 
     /// <summary>Replaces the sequence by a saved one, its random seed included. If it fails, the sequence is as before.</summary>
     /// <param name="source">What <see cref="Save"/> wrote, on a machine of the same byte order, for the same model.</param>
-    /// <exception cref="ModelFormatException">The data is damaged, cut short, or of another model.</exception>
+    /// <exception cref="ModelFormatException">The data is damaged, cut short, of another model, or of another <see cref="KeyValueType"/>.</exception>
     /// <exception cref="ContextLengthExceededException">This generator's context does not hold the sequence.</exception>
     /// <exception cref="InvalidOperationException">Another call is under way.</exception>
     /// <exception cref="ObjectDisposedException">The generator has been disposed.</exception>
@@ -231,7 +213,7 @@ public sealed class Generator : IDisposable
         _guard.Enter();
         try
         {
-            KvCache cache = new(_cache.Shape, ContextLength);
+            KvCache cache = new(_decoder.CacheShape, ContextLength);
             SavedSequence saved;
             try
             {
@@ -243,14 +225,30 @@ public sealed class Generator : IDisposable
                 throw;
             }
 
-            Cut(0, 0);
-            _cache.Dispose();
-            _cache = cache;
+            _sequence.Replace(saved, cache);
             _settings = _settings with { Seed = saved.Seed };
-            for (int i = 0; i < saved.Tokens.Count; i++)
-            {
-                Add(saved.Tokens[i], saved.Generated[i]);
-            }
+        }
+        finally
+        {
+            _guard.Exit();
+        }
+    }
+
+    /// <summary>
+    /// Makes a second sequence that continues from here: the same tokens, options and seed, with the model's memory of them shared, not copied.
+    /// From then on the two are independent; either may be disposed first.
+    /// </summary>
+    /// <returns>The second sequence; the caller disposes it.</returns>
+    /// <exception cref="InvalidOperationException">Another call is under way.</exception>
+    /// <exception cref="ObjectDisposedException">The generator has been disposed.</exception>
+    public Generator Fork()
+    {
+        _guard.Enter();
+        try
+        {
+            Generator fork = new(_decoder, _tokenizer, Options, ContextLength) { _settings = _settings };
+            fork._sequence.ShareFrom(_sequence);
+            return fork;
         }
         finally
         {
@@ -260,125 +258,4 @@ public sealed class Generator : IDisposable
 
     /// <summary>Frees the sequence's memory; if a call is under way on another thread, when that call ends.</summary>
     public void Dispose() => _guard.Close();
-
-    private void Free()
-    {
-        _cache.Dispose();
-        _state.Dispose();
-    }
-
-    private void Extend(ReadOnlySpan<int> tokens, LogitsObserver? observer, CancellationToken cancellationToken)
-    {
-        if (tokens.IsEmpty)
-        {
-            throw new ArgumentException("Expected at least one token, found none.", nameof(tokens));
-        }
-
-        foreach (int token in tokens)
-        {
-            OptionsResolver.CheckToken(token, _decoder.Config.VocabSize, nameof(tokens));
-        }
-
-        _guard.Enter();
-        try
-        {
-            if (tokens.Length > ContextLength - _tokens.Count)
-            {
-                throw new ContextLengthExceededException(_tokens.Count + tokens.Length, ContextLength);
-            }
-
-            int before = _tokens.Count;
-            int cached = _cache.Length;
-            foreach (int token in tokens)
-            {
-                Add(token, generated: false);
-            }
-
-            try
-            {
-                Evaluate(before, observer, cancellationToken);
-            }
-            catch
-            {
-                Cut(before, cached);
-                throw;
-            }
-        }
-        finally
-        {
-            _guard.Exit();
-        }
-    }
-
-    private void Add(int token, bool generated)
-    {
-        _tokens.Add(token);
-        _generated.Add(generated);
-        _counts.Add(token, generated);
-        _logitsAreCurrent = false;
-    }
-
-    private void Cut(int tokens, int cached)
-    {
-        for (int i = _tokens.Count - 1; i >= tokens; i--)
-        {
-            _counts.Remove(_tokens[i], _generated[i]);
-        }
-
-        _tokens.RemoveRange(tokens, _tokens.Count - tokens);
-        _generated.RemoveRange(tokens, _generated.Count - tokens);
-        _cache.Truncate(Math.Min(cached, _cache.Length));
-        _logitsAreCurrent = false;
-    }
-
-    private void EnsureLogits(CancellationToken cancellationToken)
-    {
-        if (_tokens.Count == 0)
-        {
-            throw new InvalidOperationException("The sequence is empty: append a prompt first.");
-        }
-
-        if (!_logitsAreCurrent)
-        {
-            // After a rewind or a restore the last token is in the cache, but its logits are not kept: it is run once more.
-            _cache.Truncate(Math.Min(_cache.Length, _tokens.Count - 1));
-            Evaluate(_tokens.Count, null, cancellationToken);
-        }
-    }
-
-    // Runs what the cache lacks, in chunks. Observes tokens from observeFrom on; always leaves the last token's logits in _logits.
-    private void Evaluate(int observeFrom, LogitsObserver? observer, CancellationToken cancellationToken)
-    {
-        ReadOnlySpan<int> tokens = CollectionsMarshal.AsSpan(_tokens);
-        while (_cache.Length < tokens.Length)
-        {
-            int start = _cache.Length;
-            int count = Math.Min(_chunkTokens, tokens.Length - start);
-            _decoder.Forward(tokens.Slice(start, count), _cache, _state, Tap, cancellationToken);
-            if (observer is not null)
-            {
-                ObserveChunk(start, count, observeFrom, observer, cancellationToken);
-            }
-
-            if (_cache.Length == tokens.Length)
-            {
-                _decoder.Logits(_state, count - 1, 1, cancellationToken).CopyTo(_logits);
-            }
-        }
-
-        _logitsAreCurrent = true;
-    }
-
-    private void ObserveChunk(int start, int count, int observeFrom, LogitsObserver observer, CancellationToken cancellationToken)
-    {
-        for (int row = Math.Max(0, observeFrom - start); row < count; row += DecoderState.LogitsRows)
-        {
-            int rows = Math.Min(DecoderState.LogitsRows, count - row);
-            ReadOnlySpan<float> logits = _decoder.Logits(_state, row, rows, cancellationToken);
-            for (int i = 0; i < rows; i++)
-            {
-                observer(start + row + i, logits.Slice(i * _logits.Length, _logits.Length));
-            }
-        }
-    }
 }

@@ -27,10 +27,10 @@ public sealed class LanguageModel : IDisposable
         _checkpoint = checkpoint;
         _options = options;
         DecoderWeights weights = DecoderWeights.Bind(checkpoint.Config, checkpoint.Tensors.Tensors, checkpoint.Name, tier, checkpoint.RopeStyle);
-        Info = checkpoint.Describe(weights.UnusedTensors);
+        Info = checkpoint.Describe(weights.UnusedTensors) with { KeyValueType = options.KeyValueType };
         _endIds = [.. checkpoint.EndOfSequenceIds];
         int threads = options.Threads ?? Math.Min(Environment.ProcessorCount, MaxThreads);
-        _decoder = new Decoder(checkpoint.Config, weights, tier, threads, options.PrefillThreads ?? threads);
+        _decoder = new Decoder(checkpoint.Config, weights, tier, threads, options.PrefillThreads ?? threads, options.KeyValueType, options.PrefillChunkTokens);
     }
 
     /// <summary>What the checkpoint is.</summary>
@@ -47,6 +47,9 @@ public sealed class LanguageModel : IDisposable
 
     /// <summary>Threads that work on prompts.</summary>
     public int PrefillThreads => _decoder.PrefillThreads;
+
+    /// <summary>How keys and values are stored.</summary>
+    public KeyValueType KeyValueType => _options.KeyValueType;
 
     /// <summary>Vector instructions in use; never <see cref="Managed.InstructionSet.Best"/>.</summary>
     public InstructionSet InstructionSet => _decoder.Tier switch
@@ -132,7 +135,7 @@ public sealed class LanguageModel : IDisposable
     public Generator CreateGenerator(GenerationOptions? options = null)
     {
         ObjectDisposedException.ThrowIf(_disposed, this);
-        return new Generator(_decoder, _checkpoint.Tokenizer, OptionsResolver.Merge(options, DefaultOptions), ContextLength, _options.PrefillChunkTokens);
+        return new Generator(_decoder, _checkpoint.Tokenizer, OptionsResolver.Merge(options, DefaultOptions), ContextLength);
     }
 
     /// <summary>Turns a prompt into token ids, as the generating methods do.</summary>
@@ -203,6 +206,42 @@ public sealed class LanguageModel : IDisposable
         return TextGeneration.Stream((emit, stop) => Run(prompt, options, emit, stop), cancellationToken);
     }
 
+    /// <summary>
+    /// Generates answers to several prompts together on the calling thread: the weights are read once for all of them, so that it takes far less
+    /// time than one after the other. Each answer is the one that <see cref="Generate"/> gives, with a given seed too. All prompts
+    /// are in memory at a time.
+    /// </summary>
+    /// <param name="prompts">Texts to continue, ids, or conversations to answer, in any mix.</param>
+    /// <param name="options">How to generate, the same for all; null for the model's defaults.</param>
+    /// <param name="cancellationToken">Stops the work, in a prompt too.</param>
+    /// <returns>The answers, in the order of the prompts.</returns>
+    /// <exception cref="ArgumentException">An option or a prompt is wrong.</exception>
+    /// <exception cref="ContextLengthExceededException">A prompt does not fit the context.</exception>
+    /// <exception cref="ModelFormatException">A prompt is not ids and the model has no tokenizer, or no known template.</exception>
+    /// <exception cref="NonFiniteLogitsException">The model's output is not a number.</exception>
+    /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
+    /// <exception cref="ObjectDisposedException">The model has been disposed.</exception>
+    public IReadOnlyList<GenerationResult> GenerateBatch(IReadOnlyList<Prompt> prompts, GenerationOptions? options = null, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(prompts);
+        List<TextGeneration> answers = [];
+        try
+        {
+            foreach (Prompt prompt in prompts)
+            {
+                IReadOnlyList<int> ids = Encode(prompt);
+                answers.Add(Prepare(CreateGenerator(options), prompt.Messages is not null));
+                answers[^1].Begin(ids);
+            }
+
+            return BatchGeneration.Run(_decoder, answers, cancellationToken);
+        }
+        finally
+        {
+            answers.ForEach(answer => answer.Generator.Dispose());
+        }
+    }
+
     /// <summary>Starts a conversation that keeps its history and the model's memory of it between turns.</summary>
     /// <param name="system">The system message, or null for the template's own.</param>
     /// <param name="options">How to generate; null for the model's defaults.</param>
@@ -259,6 +298,11 @@ public sealed class LanguageModel : IDisposable
         Check(options.Threads, 1, MaxThreads, nameof(options.Threads));
         Check(options.PrefillThreads, 1, MaxThreads, nameof(options.PrefillThreads));
         Check(options.ContextLength, 2, int.MaxValue, nameof(options.ContextLength));
+        if (!Enum.IsDefined(options.KeyValueType))
+        {
+            throw new ArgumentOutOfRangeException(nameof(options), options.KeyValueType, "Not a storage type of keys and values.");
+        }
+
         IsaTier tier = options.InstructionSet switch
         {
             InstructionSet.Best => IsaTiers.Best,

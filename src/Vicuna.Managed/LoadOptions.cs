@@ -23,6 +23,9 @@ public sealed record LoadOptions
     /// <summary>Most tokens of a sequence, 2 or more. Default, and most: what the model was made for (<c>max_position_embeddings</c>).</summary>
     public int? ContextLength { get; init; }
 
+    /// <summary>How keys and values are stored. Default: half precision.</summary>
+    public KeyValueType KeyValueType { get; init; }
+
     /// <summary>
     /// False (the default) maps the weight files: no copy, memory shared between processes, loading in an instant; but a file that is cut short
     /// while it is mapped ends the process. True copies them into memory first.
@@ -38,6 +41,6 @@ public sealed record LoadOptions
     /// <summary>Hears how far loading has come; called from the loading thread.</summary>
     public IProgress<LoadProgress>? Progress { get; init; }
 
-    /// <summary>Tokens of a prompt that pass through the model together: a cancelled prompt stops within a part of such a chunk.</summary>
-    internal int PrefillChunkTokens { get; init; } = 64;
+    /// <summary>Most tokens that pass through the model together, of one prompt or of several sequences.</summary>
+    internal int PrefillChunkTokens { get; init; } = 512;
 }

@@ -2,8 +2,8 @@ namespace Vicuna.Managed;
 
 /// <summary>Memory that a model needs, in bytes.</summary>
 /// <param name="WeightBytes">The weight files: mapped (shared, and given back under pressure) unless they are copied.</param>
-/// <param name="WorkBytes">Work space of the threads.</param>
-/// <param name="SequenceBytes">Keys, values and buffers of the sequences, at the given length.</param>
+/// <param name="WorkBytes">Work space of the threads and buffers of a pass; of the latter only what a prompt is long enough to fill takes physical memory.</param>
+/// <param name="SequenceBytes">Keys and values of the sequences, at the given length.</param>
 public sealed record MemoryEstimate(long WeightBytes, long WorkBytes, long SequenceBytes)
 {
     /// <summary>All of it, in bytes.</summary>

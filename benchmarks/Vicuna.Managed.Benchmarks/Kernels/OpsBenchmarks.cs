@@ -20,8 +20,8 @@ public class OpsBenchmarks
     private readonly float[] _rotated = Filled(Hidden);
     private readonly float[] _cosines = [.. Enumerable.Repeat(0.6f, HeadDim / 2)];
     private readonly float[] _sines = [.. Enumerable.Repeat(0.8f, HeadDim / 2)];
-    private readonly float[] _keys = Filled(KvShape.PagePositions * HeadDim);
-    private readonly float[] _scores = new float[Attention.ScoreElements(1)];
+    private readonly byte[] _page = new byte[new KvShape(1, 1, HeadDim, KvType.F16).RunBytes];
+    private readonly float[] _scratch = new float[AttentionRows.ScratchElements(HeadDim)];
     private readonly float[] _output = new float[Hidden];
     private Operations _operations = null!;
 
@@ -55,17 +55,15 @@ public class OpsBenchmarks
         _operations.Add(_output, _x);
     }
 
-    /// <summary>One head over one page of 64 positions, from the start to the finished result.</summary>
+    /// <summary>One head over one page of 64 positions in half precision, from the start to the finished result.</summary>
     [Benchmark]
     public float AttendPage()
     {
-        Span<float> maximum = [float.NegativeInfinity];
-        Span<float> sum = [0];
-        Span<float> output = _output.AsSpan(0, HeadDim);
-        output.Clear();
-        _operations.AttendPage(_x.AsSpan(0, HeadDim), _keys, _keys, 0.088f, maximum, sum, output, _scores);
-        _operations.FinishAttention(sum, output);
-        return output[0];
+        AttentionRows rows = new(_scratch, 1, HeadDim);
+        rows.Set(0, KvShape.PagePositions - 1, _x.AsSpan(0, HeadDim));
+        _operations.AttendPage(KvType.F16, rows, _page, _page, 0, int.MaxValue, 0.088f);
+        _operations.FinishAttention(rows, 0, _output.AsSpan(0, HeadDim));
+        return _output[0];
     }
 
     private static float[] Filled(int length)

@@ -1,85 +1,69 @@
-using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
-using Vicuna.Managed.Kernels.Formats;
 using Vicuna.Managed.Kernels.Isa;
 
 namespace Vicuna.Managed.Kernels.Ops;
 
 /// <summary>
-/// Scaled dot-product attention of one token's query heads over one page of keys and values, with a running maximum and sum
-/// (Milakov and Gimelshein 2018), so that the context is read once and no row of scores is kept. Pages begin at fixed positions: the order of
-/// all sums depends on the token's position alone, not on how the prompt was cut into chunks.
+/// Scaled dot-product attention of query rows over one page of keys and values, with a running maximum and sum (Milakov and Gimelshein 2018), so
+/// that the context is read once. Pages begin at fixed positions, every score is one chain of fused products over the head's
+/// elements and every result one over the positions in order: a row's bits depend on its token's position alone, not on the rows beside it, on
+/// how the prompt was cut, or on the tier but for the sum of the weights.
 /// </summary>
 internal static class Attention
 {
-    /// <summary>Work space of <see cref="AddPage"/>, in f32 elements.</summary>
-    /// <param name="group">Query heads that share one K and V head, dimensionless.</param>
-    public static int ScoreElements(int group) => checked(group * KvShape.PagePositions);
+    // Rows from which a page of a narrow type is widened once instead of once per tile.
+    private const int WidenFrom = 3 * AttentionRows.Tile;
 
-    /// <summary>Takes one page into the running result of a group of query heads.</summary>
-    /// <param name="queries">f32 <c>[G, d]</c>: the query heads that share this K and V head.</param>
-    /// <param name="keys">f32 <c>[n, d]</c>, n up to <see cref="KvShape.PagePositions"/>.</param>
-    /// <param name="values">f32 <c>[n, d]</c>.</param>
+    /// <summary>Takes one page into the running results.</summary>
+    /// <param name="rows">The rows.</param>
+    /// <param name="keys">A run of keys as stored, bytes <c>[RunBytes]</c>; positions that no row sees may hold anything.</param>
+    /// <param name="values">A run of values as stored, bytes <c>[RunBytes]</c>; positions that a row does not see are not read for it.</param>
+    /// <param name="pageStart">Position of the page's first element.</param>
+    /// <param name="window">Positions that a token sees, itself included.</param>
     /// <param name="scale">Factor of the scores, dimensionless: 1/√d.</param>
-    /// <param name="maxima">Running maximum of each head's scores, f32 <c>[G]</c>, -∞ at first.</param>
-    /// <param name="sums">Running sum of e^(score - maximum), f32 <c>[G]</c>, 0 at first.</param>
-    /// <param name="output">Running Σ e^(score - maximum) · value, f32 <c>[G, d]</c>, 0 at first.</param>
-    /// <param name="scores">Work space, f32 <c>[ScoreElements]</c>.</param>
-    /// <exception cref="ArgumentException">The lengths disagree.</exception>
-    public static void AddPage<TIsa>(
-        ReadOnlySpan<float> queries,
-        ReadOnlySpan<float> keys,
-        ReadOnlySpan<float> values,
-        float scale,
-        Span<float> maxima,
-        Span<float> sums,
-        Span<float> output,
-        Span<float> scores)
+    /// <exception cref="ArgumentException">The runs do not have the size of a page.</exception>
+    public static void AddPage<TElement, TIsa>(AttentionRows rows, ReadOnlySpan<byte> keys, ReadOnlySpan<byte> values, int pageStart, int window, float scale)
+        where TElement : struct, IKvElement
         where TIsa : struct, IIsa
     {
-        int group = maxima.Length;
-        int headDim = queries.Length / Math.Max(1, group);
-        int positions = keys.Length / Math.Max(1, headDim);
-        if (headDim == 0 || queries.Length != group * headDim || keys.Length != positions * headDim || keys.Length != values.Length
-            || positions is 0 or > KvShape.PagePositions || output.Length != queries.Length || sums.Length != group)
+        KvShape shape = new(1, 1, rows.HeadDim, TElement.Type);
+        if (keys.Length != shape.RunBytes || values.Length != shape.RunBytes)
         {
-            throw new ArgumentException($"Queries [{queries.Length}], keys [{keys.Length}], values [{values.Length}], output [{output.Length}] of {group} heads do not fit together.");
+            throw new ArgumentException($"Keys [{keys.Length}] and values [{values.Length}] are not pages of {shape.RunBytes} bytes.", nameof(keys));
         }
 
-        RowMajor.Multiply<F32, TIsa>(MemoryMarshal.AsBytes(keys), positions, headDim, queries, group, scores, KvShape.PagePositions, []);
-        for (int head = 0; head < group; head++)
+        Page page = new()
         {
-            Span<float> score = scores.Slice(head * KvShape.PagePositions, positions);
-            Span<float> result = output.Slice(head * headDim, headDim);
-            float maximum = MathF.Max(maxima[head], Traversals.Reduce<MaxReduction, TIsa>(score) * scale);
-            float correction = VectorMath.Exp(maxima[head] - maximum);
-            Traversals.Map<ExpOfDifference, TIsa>(score, score, new ExpOfDifference(scale, maximum));
-            sums[head] = (sums[head] * correction) + Traversals.Reduce<SumReduction, TIsa>(score);
-            maxima[head] = maximum;
-            AddWeighted<TIsa>(score, values, correction, result);
+            Start = pageStart,
+            Window = window,
+            Scale = scale,
+            KeyScales = MemoryMarshal.Cast<byte, float>(keys[..(KvShape.PagePositions * shape.ScaleBytes)]),
+            ValueScales = MemoryMarshal.Cast<byte, float>(values[..(KvShape.PagePositions * shape.ScaleBytes)]),
+            Keys = keys[(KvShape.PagePositions * shape.ScaleBytes)..],
+            Values = values[(KvShape.PagePositions * shape.ScaleBytes)..],
+        };
+        if (typeof(TElement) == typeof(KvElementF32) || rows.Count < WidenFrom)
+        {
+            AddTiles<TElement, TIsa>(rows, page);
+            return;
         }
+
+        AttentionKernels.Widen<TElement, TIsa>(page.Keys, rows.WideKeys);
+        AttentionKernels.Widen<TElement, TIsa>(page.Values, rows.WideValues);
+        page.Keys = MemoryMarshal.AsBytes(rows.WideKeys);
+        page.Values = MemoryMarshal.AsBytes(rows.WideValues);
+        AddTiles<KvElementF32, TIsa>(rows, page);
     }
 
-    /// <summary>Ends a running result: divides every head by its sum.</summary>
-    /// <param name="sums">f32 <c>[G]</c>.</param>
-    /// <param name="output">f32 <c>[G, d]</c>.</param>
+    /// <summary>Ends a running result: divides a row by its sum.</summary>
+    /// <param name="rows">The rows.</param>
+    /// <param name="row">Row number.</param>
+    /// <param name="destination">f32 <c>[d]</c>.</param>
     /// <exception cref="ArgumentException">The lengths disagree.</exception>
-    public static void Finish<TIsa>(ReadOnlySpan<float> sums, Span<float> output)
-        where TIsa : struct, IIsa
-    {
-        int headDim = output.Length / Math.Max(1, sums.Length);
-        if (output.Length != sums.Length * headDim)
-        {
-            throw new ArgumentException($"Output [{output.Length}] is not {sums.Length} heads.", nameof(output));
-        }
-
-        for (int head = 0; head < sums.Length; head++)
-        {
-            Span<float> result = output.Slice(head * headDim, headDim);
-            Traversals.Map<Scale, TIsa>(result, result, new Scale(1f / sums[head]));
-        }
-    }
+    public static void Finish<TIsa>(AttentionRows rows, int row, Span<float> destination)
+        where TIsa : struct, IIsa =>
+        Traversals.Map<Scale, TIsa>(rows.Output.Slice(row * rows.HeadDim, rows.HeadDim), destination, new Scale(1f / rows.Sums[row]));
 
     /// <summary>The same for one head in f64, plainly written: what the running form is tested against.</summary>
     /// <param name="query">f32 <c>[d]</c>.</param>
@@ -111,54 +95,119 @@ internal static class Attention
         }
     }
 
-    // result = result · correction + Σ weight[p] · values[p]: for each element one chain of fused products in order of p, at every width.
-    private static void AddWeighted<TIsa>(ReadOnlySpan<float> weights, ReadOnlySpan<float> values, float correction, Span<float> result)
+    private static void AddTiles<TElement, TIsa>(AttentionRows rows, Page page)
+        where TElement : struct, IKvElement
         where TIsa : struct, IIsa
     {
-        ref float w = ref MemoryMarshal.GetReference(weights);
-        ref float v = ref MemoryMarshal.GetReference(values);
-        ref float y = ref MemoryMarshal.GetReference(result);
-        nuint positions = (nuint)weights.Length;
-        nuint width = (nuint)result.Length;
-        nuint i = 0;
-        // values holds positions · width elements (AddPage has checked it), and i + lanes is at most width: every load lies inside.
-        if (typeof(TIsa) == typeof(Avx512))
+        for (int first = 0; first < rows.Count; first += AttentionRows.Tile)
         {
-            for (; i + 16 <= width; i += 16)
+            int count = Math.Min(AttentionRows.Tile, rows.Count - first);
+            // Positions grow with the rows: what all see lies between the first position of the last row and the last of the first.
+            (int firstFrom, int firstTo) = page.Visible(rows.Positions[first]);
+            (int lastFrom, int lastTo) = page.Visible(rows.Positions[first + count - 1]);
+            if (firstFrom >= KvShape.PagePositions || lastTo <= 0)
             {
-                Vector512<float> sum = Vector512.LoadUnsafe(ref y, i) * Vector512.Create(correction);
-                for (nuint p = 0; p < positions; p++)
-                {
-                    sum = Vector512.FusedMultiplyAdd(Vector512.Create(Unsafe.Add(ref w, p)), Vector512.LoadUnsafe(ref v, (p * width) + i), sum);
-                }
-
-                sum.StoreUnsafe(ref y, i);
-            }
-        }
-        else if (typeof(TIsa) == typeof(Avx2))
-        {
-            for (; i + 8 <= width; i += 8)
-            {
-                Vector256<float> sum = Vector256.LoadUnsafe(ref y, i) * Vector256.Create(correction);
-                for (nuint p = 0; p < positions; p++)
-                {
-                    sum = Vector256.FusedMultiplyAdd(Vector256.Create(Unsafe.Add(ref w, p)), Vector256.LoadUnsafe(ref v, (p * width) + i), sum);
-                }
-
-                sum.StoreUnsafe(ref y, i);
-            }
-        }
-
-        for (; i < width; i++)
-        {
-            float sum = Unsafe.Add(ref y, i) * correction;
-            for (nuint p = 0; p < positions; p++)
-            {
-                sum = MathF.FusedMultiplyAdd(Unsafe.Add(ref w, p), Unsafe.Add(ref v, (p * width) + i), sum);
+                continue;
             }
 
-            Unsafe.Add(ref y, i) = sum;
+            AttentionKernels.Scores<TElement, TIsa>(rows.Queries[(first * rows.HeadDim)..], count, page.Keys, rows.HeadDim, rows.Scores);
+            for (int i = 0; i < count; i++)
+            {
+                WeighRow<TIsa>(rows, first + i, rows.Scores.Slice(i * KvShape.PagePositions, KvShape.PagePositions), page);
+            }
+
+            Span<float> output = rows.Output[(first * rows.HeadDim)..];
+            if (count == 1)
+            {
+                AttentionKernels.AddRow<TElement, TIsa>(rows.Scores, page.Values, firstFrom, firstTo, rows.HeadDim, output);
+                continue;
+            }
+
+            int from = Math.Clamp(lastFrom, 0, KvShape.PagePositions);
+            int to = Math.Max(from, firstTo);
+            AddSingly<TElement, TIsa>(rows, first, count, page, 0, from);
+            if (to > from)
+            {
+                AttentionKernels.AddTile<TElement, TIsa>(rows.Scores, page.Values, from, to, rows.HeadDim, output);
+            }
+
+            AddSingly<TElement, TIsa>(rows, first, count, page, to, KvShape.PagePositions);
         }
+    }
+
+    // Positions that not all rows of a tile see.
+    private static void AddSingly<TElement, TIsa>(AttentionRows rows, int first, int count, Page page, int from, int to)
+        where TElement : struct, IKvElement
+        where TIsa : struct, IIsa
+    {
+        for (int i = 0; i < count; i++)
+        {
+            (int visibleFrom, int visibleTo) = page.Visible(rows.Positions[first + i]);
+            int start = Math.Max(from, visibleFrom);
+            int end = Math.Min(to, visibleTo);
+            if (start < end)
+            {
+                Span<float> output = rows.Output[((first + i) * rows.HeadDim)..];
+                AttentionKernels.AddRow<TElement, TIsa>(rows.Scores[(i * KvShape.PagePositions)..], page.Values, start, end, rows.HeadDim, output);
+            }
+        }
+    }
+
+    // Scores of a page become weights; what the row has so far is brought to the new maximum.
+    private static void WeighRow<TIsa>(AttentionRows rows, int row, Span<float> score, Page page)
+        where TIsa : struct, IIsa
+    {
+        (int from, int to) = page.Visible(rows.Positions[row]);
+        if (from >= to)
+        {
+            return;
+        }
+
+        if (page.KeyScales.Length > 0)
+        {
+            Traversals.Zip<Product, TIsa>(score, page.KeyScales, score, default);
+        }
+
+        score[..from].Fill(float.NegativeInfinity);
+        score[to..].Fill(float.NegativeInfinity);
+        float maximum = MathF.Max(rows.Maxima[row], Traversals.Reduce<MaxReduction, TIsa>(score) * page.Scale);
+        if (maximum == float.NegativeInfinity)
+        {
+            score.Clear();
+            return;
+        }
+
+        if (maximum != rows.Maxima[row])
+        {
+            float correction = VectorMath.Exp(rows.Maxima[row] - maximum);
+            Span<float> output = rows.Output.Slice(row * rows.HeadDim, rows.HeadDim);
+            Traversals.Map<Scale, TIsa>(output, output, new Scale(correction));
+            rows.Sums[row] *= correction;
+            rows.Maxima[row] = maximum;
+        }
+
+        Traversals.Map<ExpOfDifference, TIsa>(score, score, new ExpOfDifference(page.Scale, maximum));
+        rows.Sums[row] += Traversals.Reduce<SumReduction, TIsa>(score);
+        if (page.ValueScales.Length > 0)
+        {
+            Traversals.Zip<Product, TIsa>(score, page.ValueScales, score, default);
+        }
+    }
+
+    private ref struct Page
+    {
+        public int Start;
+        public int Window;
+        public float Scale;
+        public ReadOnlySpan<float> KeyScales;
+        public ReadOnlySpan<float> ValueScales;
+        public ReadOnlySpan<byte> Keys;
+        public ReadOnlySpan<byte> Values;
+
+        /// <summary>The positions of the page that a token sees; none if from is not below to.</summary>
+        public readonly (int From, int To) Visible(int position) => (
+            (int)Math.Clamp((long)position - Window + 1 - Start, 0, KvShape.PagePositions),
+            Math.Clamp(position + 1 - Start, 0, KvShape.PagePositions));
     }
 
     private readonly struct ExpOfDifference(float scale, float maximum) : IUnaryOperator
@@ -182,5 +231,14 @@ internal static class Attention
         public Vector256<float> Invoke(Vector256<float> x) => x * Vector256.Create(_factor);
 
         public Vector512<float> Invoke(Vector512<float> x) => x * Vector512.Create(_factor);
+    }
+
+    private readonly struct Product : IBinaryOperator
+    {
+        public float Invoke(float x, float y) => x * y;
+
+        public Vector256<float> Invoke(Vector256<float> x, Vector256<float> y) => x * y;
+
+        public Vector512<float> Invoke(Vector512<float> x, Vector512<float> y) => x * y;
     }
 }

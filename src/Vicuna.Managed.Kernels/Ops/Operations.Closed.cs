@@ -27,10 +27,26 @@ internal sealed class Operations<TIsa>(IsaTier tier) : Operations
     public override void AddBias(Span<float> x, ReadOnlySpan<float> bias) => Residual.AddBias<TIsa>(x, bias);
 
     /// <inheritdoc/>
-    public override void AttendPage(
-        ReadOnlySpan<float> queries, ReadOnlySpan<float> keys, ReadOnlySpan<float> values, float scale, Span<float> maxima, Span<float> sums, Span<float> output, Span<float> scores) =>
-        Attention.AddPage<TIsa>(queries, keys, values, scale, maxima, sums, output, scores);
+    public override void AttendPage(KvType type, AttentionRows rows, ReadOnlySpan<byte> keys, ReadOnlySpan<byte> values, int pageStart, int window, float scale)
+    {
+        switch (type)
+        {
+            case KvType.F32:
+                Attention.AddPage<KvElementF32, TIsa>(rows, keys, values, pageStart, window, scale);
+                break;
+            case KvType.F16:
+                Attention.AddPage<KvElementF16, TIsa>(rows, keys, values, pageStart, window, scale);
+                break;
+            default:
+                Attention.AddPage<KvElementQ8, TIsa>(rows, keys, values, pageStart, window, scale);
+                break;
+        }
+    }
 
     /// <inheritdoc/>
-    public override void FinishAttention(ReadOnlySpan<float> sums, Span<float> output) => Attention.Finish<TIsa>(sums, output);
+    public override void FinishAttention(AttentionRows rows, int row, Span<float> destination) => Attention.Finish<TIsa>(rows, row, destination);
+
+    /// <inheritdoc/>
+    public override void Store(KvType type, ReadOnlySpan<float> source, Span<byte> run, int slot, bool transposed) =>
+        KvStore.Store<TIsa>(type, source, run, slot, transposed);
 }

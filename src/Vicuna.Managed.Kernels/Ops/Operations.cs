@@ -33,9 +33,11 @@ internal abstract class Operations
     public abstract void AddBias(Span<float> x, ReadOnlySpan<float> bias);
 
     /// <summary>See <see cref="Attention.AddPage"/>.</summary>
-    public abstract void AttendPage(
-        ReadOnlySpan<float> queries, ReadOnlySpan<float> keys, ReadOnlySpan<float> values, float scale, Span<float> maxima, Span<float> sums, Span<float> output, Span<float> scores);
+    public abstract void AttendPage(KvType type, AttentionRows rows, ReadOnlySpan<byte> keys, ReadOnlySpan<byte> values, int pageStart, int window, float scale);
 
     /// <summary>See <see cref="Attention.Finish"/>.</summary>
-    public abstract void FinishAttention(ReadOnlySpan<float> sums, Span<float> output);
+    public abstract void FinishAttention(AttentionRows rows, int row, Span<float> destination);
+
+    /// <summary>See <see cref="KvStore.Store"/>.</summary>
+    public abstract void Store(KvType type, ReadOnlySpan<float> source, Span<byte> run, int slot, bool transposed);
 }

@@ -49,3 +49,22 @@ internal readonly struct MaxReduction : IReduction
         return result;
     }
 }
+
+/// <summary>The largest size of an element, whatever its sign; NaN when any element is NaN.</summary>
+internal readonly struct LargestSizeReduction : IReduction
+{
+    /// <inheritdoc/>
+    public static float Identity => 0f;
+
+    /// <inheritdoc/>
+    public static float Accumulate(float sum, float x) => MathF.Max(sum, MathF.Abs(x));
+
+    /// <inheritdoc/>
+    public static Vector256<float> Accumulate(Vector256<float> sum, Vector256<float> x) => Vector256.Max(sum, Vector256.Abs(x));
+
+    /// <inheritdoc/>
+    public static Vector512<float> Accumulate(Vector512<float> sum, Vector512<float> x) => Vector512.Max(sum, Vector512.Abs(x));
+
+    /// <inheritdoc/>
+    public static float Fold(Vector256<float> lower, Vector256<float> upper) => MaxReduction.Fold(lower, upper);
+}

@@ -62,7 +62,7 @@ internal static class Rope
                 }
                 else
                 {
-                    RotateAdjacent(row, cosine, sine);
+                    RotateAdjacent<TIsa>(row, cosine, sine);
                 }
             }
         }
@@ -98,9 +98,30 @@ internal static class Rope
         }
     }
 
-    private static void RotateAdjacent(Span<float> x, ReadOnlySpan<float> cosine, ReadOnlySpan<float> sine)
+    // As above: a·c + b·(-s) has the bits of a·c - b·s.
+    private static void RotateAdjacent<TIsa>(Span<float> x, ReadOnlySpan<float> cosine, ReadOnlySpan<float> sine)
+        where TIsa : struct, IIsa
     {
-        for (int i = 0; i < cosine.Length; i++)
+        int i = 0;
+        if (typeof(TIsa) != typeof(Scalar))
+        {
+            ref float rx = ref MemoryMarshal.GetReference(x);
+            ref float rc = ref MemoryMarshal.GetReference(cosine);
+            ref float rs = ref MemoryMarshal.GetReference(sine);
+            var twice = Vector256.Create(0, 0, 1, 1, 2, 2, 3, 3);
+            var swap = Vector256.Create(1, 0, 3, 2, 5, 4, 7, 6);
+            var negateEven = Vector256.Create(-0f, 0f, -0f, 0f, -0f, 0f, -0f, 0f);
+            // x has two elements per element of the tables, and i + 4 is at most their length.
+            for (; i + 4 <= cosine.Length; i += 4)
+            {
+                var pairs = Vector256.LoadUnsafe(ref rx, (nuint)(2 * i));
+                var vc = Vector256.Shuffle(Vector128.LoadUnsafe(ref rc, (nuint)i).ToVector256(), twice);
+                var vs = Vector256.Shuffle(Vector128.LoadUnsafe(ref rs, (nuint)i).ToVector256(), twice) ^ negateEven;
+                ((pairs * vc) + (Vector256.Shuffle(pairs, swap) * vs)).StoreUnsafe(ref rx, (nuint)(2 * i));
+            }
+        }
+
+        for (; i < cosine.Length; i++)
         {
             float a = x[2 * i];
             float b = x[(2 * i) + 1];

@@ -1,22 +1,23 @@
 using System.Buffers.Binary;
 using System.Security.Cryptography;
-using Vicuna.Managed.Kernels.Memory;
 using Vicuna.Managed.Kernels.Ops;
 using Vicuna.Managed.Models;
 
 namespace Vicuna.Managed.Generation;
 
 /// <summary>
-/// The format of a saved sequence, little-endian: 8 bytes <c>VICSEQ\0\1</c>, 32 bytes fingerprint of the model, i64 seed, i32 tokens n, i32 cached
-/// positions c (0 to n), n times i32 token id, n bytes 1 = generated, the keys and values of c positions (page by page, layer by
-/// layer, head by head, f32), 32 bytes SHA-256 of all that. Nothing of it is trusted when it is read.
+/// The format of a saved sequence, little-endian: 7 bytes <c>VICSEQ\0</c>, 1 byte version 2, 32 bytes fingerprint of the model, i64 seed, i32 tokens n,
+/// i32 cached positions c (0 to n), i32 storage type of keys and values (0 = F32, 1 = F16, 2 = Q8), n times i32 token id, n bytes 1 = generated,
+/// the keys and values, 32 bytes SHA-256 of all that. Keys and values: page by page, layer by layer, keys then values, head by head, a run as
+/// in <see cref="KvShape"/>, of which the last page holds only the positions below c. Nothing of it is trusted when it is read.
 /// </summary>
 internal static class SequenceFile
 {
-    private const int HeaderBytes = 8 + 32 + 8 + 4 + 4;
+    private const int HeaderBytes = 8 + 32 + 8 + 4 + 4 + 4;
+    private const byte Version = 2;
     private const string Name = "saved sequence";
 
-    private static ReadOnlySpan<byte> Magic => "VICSEQ\0\u0001"u8;
+    private static ReadOnlySpan<byte> Magic => "VICSEQ\0"u8;
 
     /// <summary>Writes a sequence.</summary>
     public static void Write(Stream destination, ReadOnlySpan<byte> fingerprint, SavedSequence sequence, KvCache cache)
@@ -24,10 +25,12 @@ internal static class SequenceFile
         using IncrementalHash hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
         byte[] header = new byte[HeaderBytes + (5 * sequence.Tokens.Count)];
         Magic.CopyTo(header);
+        header[7] = Version;
         fingerprint.CopyTo(header.AsSpan(8));
         BinaryPrimitives.WriteInt64LittleEndian(header.AsSpan(40), sequence.Seed);
         BinaryPrimitives.WriteInt32LittleEndian(header.AsSpan(48), sequence.Tokens.Count);
         BinaryPrimitives.WriteInt32LittleEndian(header.AsSpan(52), cache.Length);
+        BinaryPrimitives.WriteInt32LittleEndian(header.AsSpan(56), (int)cache.Shape.Type);
         for (int i = 0; i < sequence.Tokens.Count; i++)
         {
             BinaryPrimitives.WriteInt32LittleEndian(header.AsSpan(HeaderBytes + (4 * i)), sequence.Tokens[i]);
@@ -35,9 +38,12 @@ internal static class SequenceFile
         }
 
         Put(header);
-        foreach ((AlignedBuffer page, long offset, int bytes) in HeadRuns(cache, cache.Length))
+        byte[] buffer = new byte[cache.Shape.RunBytes];
+        foreach ((KvPage page, long offset, int count) in Runs(cache, cache.Length))
         {
-            Put(page.Bytes(offset, bytes));
+            Span<byte> part = buffer.AsSpan(0, count * cache.Shape.PositionBytes);
+            Copy(page.Run(offset, cache.Shape), part, cache.Shape, count, IsKeys(offset, cache.Shape), toRun: false);
+            Put(part);
         }
 
         destination.Write(hash.GetHashAndReset());
@@ -57,9 +63,14 @@ internal static class SequenceFile
         using IncrementalHash hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
         byte[] header = new byte[HeaderBytes];
         Take(header);
-        if (!header.AsSpan(0, 8).SequenceEqual(Magic))
+        if (!header.AsSpan(0, 7).SequenceEqual(Magic))
         {
-            throw new ModelFormatException(Name, "expected a saved sequence (VICSEQ, version 1), found other data", item: null);
+            throw new ModelFormatException(Name, "expected a saved sequence (VICSEQ), found other data", item: null);
+        }
+
+        if (header[7] != Version)
+        {
+            throw new ModelFormatException(Name, $"expected version {Version}, found version {header[7]}: it was saved by another version of this library", item: null);
         }
 
         if (!header.AsSpan(8, 32).SequenceEqual(fingerprint))
@@ -73,6 +84,13 @@ internal static class SequenceFile
         if (count < 0 || cached < 0 || cached > count)
         {
             throw new ModelFormatException(Name, $"expected 0 to n cached of n tokens, found {cached} of {count}", item: null);
+        }
+
+        int type = BinaryPrimitives.ReadInt32LittleEndian(header.AsSpan(56));
+        if (type != (int)cache.Shape.Type)
+        {
+            string stored = type is >= 0 and <= (int)KvType.Q8 ? ((KvType)type).ToString() : $"type {type}";
+            throw new ModelFormatException(Name, $"expected keys and values as {cache.Shape.Type}, found {stored}: load the model with the same KeyValueType as when it was saved", item: null);
         }
 
         if (count > cache.Capacity)
@@ -94,9 +112,12 @@ internal static class SequenceFile
             }
         }
 
-        foreach ((AlignedBuffer page, long offset, int bytes) in HeadRuns(cache, cached))
+        byte[] buffer = new byte[cache.Shape.RunBytes];
+        foreach ((KvPage page, long offset, int positions) in Runs(cache, cached))
         {
-            Take(page.Writable(offset, bytes));
+            Span<byte> part = buffer.AsSpan(0, positions * cache.Shape.PositionBytes);
+            Take(part);
+            Copy(page.Run(offset, cache.Shape), part, cache.Shape, positions, IsKeys(offset, cache.Shape), toRun: true);
         }
 
         byte[] expected = hash.GetHashAndReset();
@@ -121,9 +142,9 @@ internal static class SequenceFile
         }
     }
 
-    // The runs of memory that hold the first positions, adding pages to the cache as they are reached: a claim of many positions in a
-    // short file costs one page.
-    private static IEnumerable<(AlignedBuffer Page, long Offset, int Bytes)> HeadRuns(KvCache cache, int positions)
+    // The runs that hold the first positions, adding pages to the cache as they are reached: a claim of many positions in a short file
+    // costs one page.
+    private static IEnumerable<(KvPage Page, long Offset, int Positions)> Runs(KvCache cache, int positions)
     {
         KvShape shape = cache.Shape;
         for (int start = 0; start < positions; start += KvShape.PagePositions)
@@ -134,11 +155,36 @@ internal static class SequenceFile
                 cache.Reserve(start + count - cache.Length);
             }
 
-            AlignedBuffer page = cache.Pages[start / KvShape.PagePositions];
+            KvPage page = cache.Pages[start / KvShape.PagePositions];
             for (int run = 0; run < shape.Layers * 2 * shape.KeyValueHeads; run++)
             {
-                yield return (page, (long)run * shape.HeadElements * sizeof(float), count * shape.HeadDim * sizeof(float));
+                yield return (page, (long)run * shape.RunBytes, count);
             }
+        }
+    }
+
+    private static bool IsKeys(long offset, KvShape shape) => offset / shape.RunBytes / shape.KeyValueHeads % 2 == 0;
+
+    // Between a run of a page and a run of a file, which has no more positions than are used.
+    private static void Copy(Span<byte> run, Span<byte> part, KvShape shape, int positions, bool keys, bool toRun)
+    {
+        int runAt = 0;
+        int partAt = 0;
+        Move(KvShape.PagePositions * shape.ScaleBytes, positions * shape.ScaleBytes, run, part);
+        int rows = keys ? shape.HeadDim : 1;
+        int width = keys ? shape.ElementBytes : shape.ElementBytes * shape.HeadDim;
+        for (int row = 0; row < rows; row++)
+        {
+            Move(KvShape.PagePositions * width, positions * width, run, part);
+        }
+
+        void Move(int runBytes, int bytes, Span<byte> run, Span<byte> part)
+        {
+            Span<byte> inRun = run.Slice(runAt, bytes);
+            Span<byte> inPart = part.Slice(partAt, bytes);
+            (toRun ? inPart : inRun).CopyTo(toRun ? inRun : inPart);
+            runAt += runBytes;
+            partAt += bytes;
         }
     }
 }

@@ -15,70 +15,98 @@ namespace Vicuna.Managed.Generation;
 internal sealed class TextGeneration(
     Generator generator, SentencePieceTokenizer? tokenizer, IReadOnlySet<int> endIds, IReadOnlyList<string> stopStrings, bool stripLeadingSpace)
 {
+    private readonly StreamingDecoder? _decoder = tokenizer is null ? null : new StreamingDecoder(tokenizer, stripLeadingSpace);
+    private readonly StopMatcher _matcher = new(stopStrings);
+    private readonly StringBuilder _text = new();
+    private readonly List<int> _ids = [];
+    private readonly int _most = generator.Options.MaxNewTokens ?? OptionsResolver.DefaultMaxNewTokens;
+    private int _promptTokens;
+    private int _emittedIds;
+    private long _started;
+    private long _prefilled;
+    private FinishReason _reason;
+
+    /// <summary>The sequence.</summary>
+    public Generator Generator => generator;
+
     /// <summary>Generates on the calling thread.</summary>
     /// <param name="prompt">Ids to append first, at least one.</param>
     /// <param name="emit">Receives the pieces, the last with the result.</param>
     /// <param name="cancellationToken">Checked before each piece of each matrix product.</param>
     public GenerationResult Run(IReadOnlyList<int> prompt, Action<GenerationChunk> emit, CancellationToken cancellationToken)
     {
+        CheckPrompt(prompt);
+        generator.Append([.. prompt], cancellationToken);
+        bool goesOn = true;
+        while (goesOn)
+        {
+            goesOn = TakeToken(emit, cancellationToken);
+        }
+
+        return Finish(emit);
+    }
+
+    /// <summary>Adds the prompt without running it, for passes with others; afterwards <see cref="TakeToken"/> until it says no, then <see cref="Finish"/>.</summary>
+    /// <param name="prompt">Ids to append first, at least one.</param>
+    public void Begin(IReadOnlyList<int> prompt)
+    {
+        CheckPrompt(prompt);
+        generator.Sequence.AppendPending([.. prompt]);
+    }
+
+    /// <summary>Chooses one token and hands on the text that became certain by it.</summary>
+    /// <param name="emit">Receives it.</param>
+    /// <param name="cancellationToken">Checked before each piece of each matrix product.</param>
+    /// <returns>Whether the answer goes on.</returns>
+    public bool TakeToken(Action<GenerationChunk> emit, CancellationToken cancellationToken)
+    {
+        _prefilled = _prefilled == 0 ? Stopwatch.GetTimestamp() : _prefilled;
+        int token = generator.Next(cancellationToken);
+        if (endIds.Contains(token))
+        {
+            _reason = FinishReason.EndOfSequence;
+            return false;
+        }
+
+        _ids.Add(token);
+        // Many models have more ids than their tokenizer has pieces, for the sake of round sizes: those are no text.
+        string piece = _decoder is null || token >= tokenizer!.VocabularySize ? string.Empty : _matcher.Push(_decoder.Append(token));
+        _text.Append(piece);
+        if (piece.Length > 0 || _decoder is null)
+        {
+            emit(new GenerationChunk(piece, _ids[_emittedIds..]));
+            _emittedIds = _ids.Count;
+        }
+
+        bool isFull = generator.Position >= generator.ContextLength;
+        _reason = _matcher.Found is not null ? FinishReason.StopString
+            : _ids.Count < _most && isFull ? FinishReason.ContextFull
+            : FinishReason.MaxNewTokens;
+        return _matcher.Found is null && _ids.Count < _most && !isFull;
+    }
+
+    /// <summary>Hands on what was held back, and the whole answer.</summary>
+    /// <param name="emit">Receives it.</param>
+    public GenerationResult Finish(Action<GenerationChunk> emit)
+    {
+        string rest = _matcher.Push(_decoder is null ? [] : _decoder.Flush());
+        FinishReason reason = _matcher.Found is null ? _reason : FinishReason.StopString;
+        rest += _matcher.Flush();
+        _text.Append(rest);
+        GenerationResult result = new(_text.ToString(), _ids, reason, _promptTokens, Stopwatch.GetElapsedTime(_started, _prefilled), Stopwatch.GetElapsedTime(_prefilled));
+        emit(new GenerationChunk(rest, _ids[_emittedIds..]) { Result = result });
+        return result;
+    }
+
+    private void CheckPrompt(IReadOnlyList<int> prompt)
+    {
         if ((long)generator.Position + prompt.Count >= generator.ContextLength)
         {
             throw new ContextLengthExceededException(generator.Position + prompt.Count, generator.ContextLength);
         }
 
-        int promptTokens = generator.Position + prompt.Count;
-        long start = Stopwatch.GetTimestamp();
-        generator.Append([.. prompt], cancellationToken);
-        long prefilled = Stopwatch.GetTimestamp();
-
-        StreamingDecoder? decoder = tokenizer is null ? null : new StreamingDecoder(tokenizer, stripLeadingSpace);
-        StopMatcher matcher = new(stopStrings);
-        StringBuilder text = new();
-        List<int> ids = [];
-        int emittedIds = 0;
-        FinishReason reason = Loop();
-        string rest = matcher.Push(decoder is null ? [] : decoder.Flush());
-        reason = matcher.Found is null ? reason : FinishReason.StopString;
-        rest += matcher.Flush();
-        text.Append(rest);
-        GenerationResult result = new(text.ToString(), ids, reason, promptTokens, Stopwatch.GetElapsedTime(start, prefilled), Stopwatch.GetElapsedTime(prefilled));
-        emit(new GenerationChunk(rest, ids[emittedIds..]) { Result = result });
-        return result;
-
-        FinishReason Loop()
-        {
-            int most = generator.Options.MaxNewTokens ?? OptionsResolver.DefaultMaxNewTokens;
-            while (ids.Count < most)
-            {
-                if (generator.Position >= generator.ContextLength)
-                {
-                    return FinishReason.ContextFull;
-                }
-
-                int token = generator.Next(cancellationToken);
-                if (endIds.Contains(token))
-                {
-                    return FinishReason.EndOfSequence;
-                }
-
-                ids.Add(token);
-                // Many models have more ids than their tokenizer has pieces, for the sake of round sizes: those are no text.
-                string piece = decoder is null || token >= tokenizer!.VocabularySize ? string.Empty : matcher.Push(decoder.Append(token));
-                text.Append(piece);
-                if (piece.Length > 0 || decoder is null)
-                {
-                    emit(new GenerationChunk(piece, ids[emittedIds..]));
-                    emittedIds = ids.Count;
-                }
-
-                if (matcher.Found is not null)
-                {
-                    return FinishReason.StopString;
-                }
-            }
-
-            return FinishReason.MaxNewTokens;
-        }
+        _promptTokens = generator.Position + prompt.Count;
+        _started = Stopwatch.GetTimestamp();
     }
 
     /// <summary>Generates on a thread of its own and hands the pieces over. Leaving the loop early stops the work and waits for it to end.</summary>

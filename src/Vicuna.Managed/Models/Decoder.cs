@@ -7,123 +7,156 @@ using Vicuna.Managed.Kernels.Threading;
 namespace Vicuna.Managed.Models;
 
 /// <summary>
-/// The forward pass of the Llama family (Touvron et al. 2023; Hugging Face's modeling_llama.py), the same code for prompts and single tokens.
-/// Holds weights and threads, which any number of sequences share; what a pass writes is in the caller's <see cref="DecoderState"/> and
-/// <see cref="KvCache"/>.
+/// The forward pass of the Llama family (Touvron et al. 2023; Hugging Face's modeling_llama.py), the same code for prompts and single tokens, of
+/// one sequence or of many at a time. Holds weights and threads, which any number of sequences share; what a pass writes is in a
+/// <see cref="DecoderState"/> that it borrows and in the sequences' <see cref="KvCache"/>s.
 /// Axes: T tokens of this pass, D hidden, H heads, Hkv key and value heads, dh head dimension, F feed-forward, V vocabulary.
 /// </summary>
-internal sealed class Decoder(ModelConfig config, DecoderWeights weights, IsaTier tier, int threads, int prefillThreads) : IDisposable
+internal sealed class Decoder : IDisposable
 {
-    private readonly Operations _ops = Operations.For(tier);
-    private readonly WorkerPool _pool = new(Math.Max(threads, prefillThreads), ScratchElements(config));
+    private readonly DecoderWeights _weights;
+    private readonly Operations _ops;
+    private readonly WorkerPool _pool;
+    private readonly DecoderStatePool _states;
 
     private byte[]? _fingerprint;
 
+    /// <summary>Starts the threads.</summary>
+    /// <param name="config">The model's shape.</param>
+    /// <param name="weights">The weights; whoever loaded them frees them.</param>
+    /// <param name="tier">Instruction set.</param>
+    /// <param name="threads">Threads that compute.</param>
+    /// <param name="keyValueType">How keys and values are stored.</param>
+    /// <param name="chunkTokens">Most tokens of one pass.</param>
+    public Decoder(ModelConfig config, DecoderWeights weights, IsaTier tier, int threads, int prefillThreads, KeyValueType keyValueType, int chunkTokens)
+    {
+        Config = config;
+        CacheShape = KvShapeOf(config, keyValueType);
+        ChunkTokens = chunkTokens;
+        _weights = weights;
+        _ops = Operations.For(tier);
+        _states = new DecoderStatePool(() => new DecoderState(config, CacheShape, weights.RopeStyle, chunkTokens, tier));
+        // The first state now: the memory of a model that runs does not depend on whether it has run.
+        _states.Return(_states.Rent());
+        Threads = threads;
+        PrefillThreads = prefillThreads;
+        _pool = new WorkerPool(Math.Max(threads, prefillThreads), ScratchElements(config));
+    }
+
     /// <summary>The model's shape.</summary>
-    public ModelConfig Config { get; } = config;
+    public ModelConfig Config { get; }
+
+    /// <summary>Layout of the caches.</summary>
+    public KvShape CacheShape { get; }
+
+    /// <summary>Most tokens of one pass, all sequences together.</summary>
+    public int ChunkTokens { get; }
 
     /// <summary>The instruction set in use.</summary>
     public IsaTier Tier => _ops.Tier;
 
     /// <summary>Threads that compute where each sequence has one token in a pass.</summary>
-    public int Threads { get; } = threads;
+    public int Threads { get; }
 
     /// <summary>Threads that compute where a sequence has more.</summary>
-    public int PrefillThreads { get; } = prefillThreads;
+    public int PrefillThreads { get; }
 
     /// <summary>Bytes of weights that a pass reads.</summary>
-    public long WeightBytesPerPass => weights.BytesPerPass;
+    public long WeightBytesPerPass => _weights.BytesPerPass;
 
     /// <summary>SHA-256 of the model's shape and a sample of its weights: tells models apart, 32 bytes.</summary>
     public ReadOnlySpan<byte> Fingerprint => _fingerprint ??= ComputeFingerprint();
 
-    /// <summary>Layout of the caches of this model.</summary>
-    public static KvShape KvShapeOf(ModelConfig config) => new(config.NumHiddenLayers, config.NumKeyValueHeads, config.HeadDim);
+    /// <summary>Layout of the caches of a model.</summary>
+    public static KvShape KvShapeOf(ModelConfig config, KeyValueType type) => new(config.NumHiddenLayers, config.NumKeyValueHeads, config.HeadDim, type switch
+    {
+        KeyValueType.F32 => KvType.F32,
+        KeyValueType.Q8 => KvType.Q8,
+        _ => KvType.F16,
+    });
 
     /// <summary>Native memory of the threads' work space, in bytes.</summary>
     public static long PoolBytes(ModelConfig config, int threads) => WorkerPool.MemoryBytes(threads, ScratchElements(config));
 
+    /// <summary>Borrows the buffers of a pass; <see cref="ReturnState"/> must follow.</summary>
+    /// <exception cref="ObjectDisposedException">The model has been disposed.</exception>
+    public DecoderState RentState() => _states.Rent();
+
+    /// <summary>Gives buffers back; what they hold is void then.</summary>
+    public void ReturnState(DecoderState state) => _states.Return(state);
+
     /// <summary>
-    /// Runs tokens through all blocks, from position <c>cache.Length</c> on, and adds them to the cache. Afterwards <c>state.Hidden</c> holds the
-    /// last block's output. If it is cancelled or fails, the cache is as before.
+    /// Runs tokens of one or several sequences through all blocks, each from its cache's length on, and adds them to the caches. Afterwards
+    /// <c>state.Hidden</c> holds the last block's output. A sequence's bits do not depend on the others. If it is cancelled or fails, all caches
+    /// are as before.
     /// </summary>
-    /// <param name="tokens">Token ids, <c>[T]</c>, T from 1 to <c>state.ChunkTokens</c>; the caller has checked their range.</param>
-    /// <param name="cache">The sequence's keys and values.</param>
+    /// <param name="tokens">Token ids, <c>[T]</c>, T from 1 to <see cref="ChunkTokens"/>, slice after slice; the caller has checked their range.</param>
+    /// <param name="slices">The sequences, none twice.</param>
     /// <param name="state">Buffers.</param>
     /// <param name="tap">Sees the activations; may be null.</param>
     /// <param name="cancellationToken">Checked before each piece of each product.</param>
+    /// <exception cref="ArgumentException">The slices are not those of the tokens, or name a sequence twice.</exception>
     /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
     /// <exception cref="ObjectDisposedException">The model has been disposed.</exception>
-    public void Forward(ReadOnlySpan<int> tokens, KvCache cache, DecoderState state, IActivationTap? tap, CancellationToken cancellationToken)
+    public void Forward(ReadOnlySpan<int> tokens, ReadOnlySpan<SequenceSlice> slices, DecoderState state, IActivationTap? tap, CancellationToken cancellationToken)
     {
-        int count = tokens.Length;
-        int position = cache.Length;
-        int halfDim = Config.HeadDim / 2;
-        Span<float> hidden = Rows(state.Hidden, count, Config.HiddenSize);
-        Span<float> normed = Rows(state.Normed, count, Config.HiddenSize);
-        Span<float> branch = Rows(state.Branch, count, Config.HiddenSize);
-        Span<float> queries = Rows(state.Queries, count, Config.NumAttentionHeads * Config.HeadDim);
-        Span<float> keys = Rows(state.Keys, count, Config.NumKeyValueHeads * Config.HeadDim);
-        Span<float> values = Rows(state.Values, count, Config.NumKeyValueHeads * Config.HeadDim);
-        Span<float> gate = Rows(state.Gate, count, Config.IntermediateSize);
-        Span<float> up = Rows(state.Up, count, Config.IntermediateSize);
-        Span<float> cosines = Rows(state.Cosines, count, halfDim);
-        Span<float> sines = Rows(state.Sines, count, halfDim);
-
-        state.MaxThreads = count > 1 ? PrefillThreads : Threads;
-        cache.Reserve(count);
-        HoldWeights();
+        Check(tokens.Length, slices);
         try
         {
-            GatherEmbeddings(tokens, hidden);
-            Rope.FillTables(weights.RopeFrequencies, position, count, cosines, sines);
-            for (int layer = 0; layer < weights.Blocks.Length; layer++)
+            state.Runs.Clear();
+            foreach (SequenceSlice slice in slices)
             {
-                BlockWeights block = weights.Blocks[layer];
-                _ops.RmsNorm(hidden, block.AttentionNorm, Config.RmsNormEps, normed);                                       // [T, D]
-                Multiply(block.Query, block.QueryBias, state, state.Normed, count, state.Queries, cancellationToken);                          // [T, H·dh]
-                Multiply(block.Key, block.KeyBias, state, state.Normed, count, state.Keys, cancellationToken);                                 // [T, Hkv·dh]
-                Multiply(block.Value, block.ValueBias, state, state.Normed, count, state.Values, cancellationToken);                           // [T, Hkv·dh]
-                _ops.Rotate(queries, cosines, sines, count, Config.NumAttentionHeads, Config.HeadDim, weights.RopeStyle);
-                _ops.Rotate(keys, cosines, sines, count, Config.NumKeyValueHeads, Config.HeadDim, weights.RopeStyle);
-                cache.Store(layer, keys, values);
-                state.Attention.Run(_ops, _pool, cache.Pages, layer, position, count, Config.SlidingWindow ?? int.MaxValue, state.Queries, state.Attended, cancellationToken);
-                Multiply(block.Output, block.OutputBias, state, state.Attended, count, state.Branch, cancellationToken);                       // [T, D]
-                _ops.Add(hidden, branch);
+                slice.Cache.Reserve(slice.Tokens);
+                state.Runs.Add(new KvRun(slice.Cache.Pages, slice.Cache.Length, slice.Tokens));
+            }
 
-                _ops.RmsNorm(hidden, block.FeedForwardNorm, Config.RmsNormEps, normed);                                     // [T, D]
-                Multiply(block.Gate, block.GateBias, state, state.Normed, count, state.Gate, cancellationToken);                               // [T, F]
-                Multiply(block.Up, block.UpBias, state, state.Normed, count, state.Up, cancellationToken);                                     // [T, F]
-                _ops.SwiGlu(gate, up);
-                Multiply(block.Down, block.DownBias, state, state.Gate, count, state.Branch, cancellationToken);                               // [T, D]
-                _ops.Add(hidden, branch);
-                tap?.AfterBlock(layer, hidden);
+            tokens.CopyTo(state.TokenIds);
+            HoldWeights();
+            try
+            {
+                RunBlocks(tokens.Length, state, tap, cancellationToken);
+            }
+            finally
+            {
+                ReleaseWeights();
             }
         }
-        finally
+        catch
         {
-            ReleaseWeights();
+            foreach (SequenceSlice slice in slices)
+            {
+                slice.Cache.Truncate(slice.Cache.Length);
+            }
+
+            throw;
         }
 
-        cache.Commit(count);
+        foreach (SequenceSlice slice in slices)
+        {
+            slice.Cache.Commit(slice.Tokens);
+        }
     }
 
     /// <summary>Logits of tokens of the last <see cref="Forward"/>, into <c>state.Logits</c>.</summary>
     /// <param name="state">The buffers of that pass.</param>
-    /// <param name="first">First token of the pass, from 0.</param>
-    /// <param name="count">Tokens, 1 to <see cref="DecoderState.LogitsRows"/>.</param>
+    /// <param name="tokens">Numbers of tokens in the pass, <c>[count]</c>, count from 1 to <see cref="DecoderState.LogitsRows"/>.</param>
     /// <param name="cancellationToken">Checked before each piece of the product.</param>
     /// <returns>f32 <c>[count, V]</c>, valid until the next pass.</returns>
     /// <exception cref="ObjectDisposedException">The model has been disposed.</exception>
-    public ReadOnlySpan<float> Logits(DecoderState state, int first, int count, CancellationToken cancellationToken)
+    public ReadOnlySpan<float> Logits(DecoderState state, ReadOnlySpan<int> tokens, CancellationToken cancellationToken)
     {
         HoldWeights();
         try
         {
-            Span<float> hidden = state.Hidden.Floats((long)first * Config.HiddenSize, count * Config.HiddenSize);
-            _ops.RmsNorm(hidden, weights.FinalNorm, Config.RmsNormEps, Rows(state.FinalNormed, count, Config.HiddenSize)); // [count, D]
-            weights.Output.Multiply(state.Matmul, _pool, state.FinalNormed, count, state.Logits, cancellationToken);                           // [count, V]
-            return Rows(state.Logits, count, Config.VocabSize);
+            for (int i = 0; i < tokens.Length; i++)
+            {
+                Span<float> normed = state.FinalNormed.Floats((long)i * Config.HiddenSize, Config.HiddenSize);
+                _ops.RmsNorm(state.Hidden.Floats((long)tokens[i] * Config.HiddenSize, Config.HiddenSize), _weights.FinalNorm, Config.RmsNormEps, normed); // [count, D]
+            }
+
+            state.Input.Set(state.FinalNormed, tokens.Length, Config.HiddenSize);
+            Multiply(_weights.Output, [], state, state.Logits, cancellationToken);                       // [count, V]
+            return state.Logits.Floats(0, checked(tokens.Length * Config.VocabSize));
         }
         finally
         {
@@ -132,30 +165,92 @@ internal sealed class Decoder(ModelConfig config, DecoderWeights weights, IsaTie
     }
 
     /// <summary>Ends the threads; passes under way on other threads fail with <see cref="ObjectDisposedException"/>.</summary>
-    public void Dispose() => _pool.Dispose();
-
-    private static Span<float> Rows(AlignedBuffer buffer, int rows, int width) => buffer.Floats(0, checked(rows * width));
+    public void Dispose()
+    {
+        _pool.Dispose();
+        _states.Dispose();
+    }
 
     private static int ScratchElements(ModelConfig config)
     {
-        int widest = Math.Max(Math.Max(config.HiddenSize, config.IntermediateSize), config.NumAttentionHeads * config.HeadDim);
-        return Math.Max(MatmulJob.ScratchElements(widest), AttentionJob.ScratchElements(config.NumAttentionHeads / config.NumKeyValueHeads));
+        return Math.Max(MatmulJob.ScratchElements(DecoderState.WidestInput(config)), AttentionJob.ScratchElements(config.HeadDim));
     }
 
-    private void Multiply(WeightMatrix matrix, float[] bias, DecoderState state, AlignedBuffer input, int tokens, AlignedBuffer output, CancellationToken cancellationToken)
+    private void RunBlocks(int count, DecoderState state, IActivationTap? tap, CancellationToken cancel)
     {
-        matrix.Multiply(state.Matmul, _pool, input, tokens, output, cancellationToken);
-        if (bias.Length > 0)
+        state.MaxThreads = count > state.Runs.Count ? PrefillThreads : Threads;
+        TokenJob tokens = state.Tokens;
+        state.Embedding.Run(_weights.TokenEmbedding, _pool, state.TokenIds, count, state.Hidden, cancel);                                  // [T, D]
+        FillRopeTables(state);
+        for (int layer = 0; layer < _weights.Blocks.Length; layer++)
         {
-            _ops.AddBias(Rows(output, tokens, matrix.Rows), bias);
+            BlockWeights block = _weights.Blocks[layer];
+            tokens.RmsNorm(_ops, _pool, state.Hidden, block.AttentionNorm, Config.RmsNormEps, state.Normed, count, cancel);                // [T, D]
+            state.Input.Set(state.Normed, count, Config.HiddenSize);
+            Multiply(block.Query, block.QueryBias, state, state.Queries, cancel);                                     // [T, H·dh]
+            Multiply(block.Key, block.KeyBias, state, state.Keys, cancel);                                            // [T, Hkv·dh]
+            Multiply(block.Value, block.ValueBias, state, state.Values, cancel);                                      // [T, Hkv·dh]
+            state.Store.Run(_ops, _pool, state.Runs, layer, state.Queries, state.Keys, state.Values, state.Cosines, state.Sines, cancel);
+            state.Attention.Run(_ops, _pool, state.Runs, layer, Config.SlidingWindow ?? int.MaxValue, state.Queries, state.Attended, cancel); // [T, H·dh]
+            state.Input.Set(state.Attended, count, Config.NumAttentionHeads * Config.HeadDim);
+            Multiply(block.Output, block.OutputBias, state, state.Branch, cancel);                                  // [T, D]
+
+            tokens.AddThenRmsNorm(_ops, _pool, state.Hidden, state.Branch, block.FeedForwardNorm, Config.RmsNormEps, state.Normed, count, cancel);
+            state.Input.Set(state.Normed, count, Config.HiddenSize);
+            Multiply(block.Gate, block.GateBias, state, state.Gate, cancel);                                          // [T, F]
+            Multiply(block.Up, block.UpBias, state, state.Up, cancel);                                                // [T, F]
+            tokens.SwiGlu(_ops, _pool, state.Gate, state.Up, Config.IntermediateSize, count, cancel);
+            state.Input.Set(state.Gate, count, Config.IntermediateSize);
+            Multiply(block.Down, block.DownBias, state, state.Branch, cancel);                                          // [T, D]
+            tokens.Add(_ops, _pool, state.Hidden, state.Branch, Config.HiddenSize, count, cancel);
+            tap?.AfterBlock(layer, state.Hidden.Floats(0, checked(count * Config.HiddenSize)));
         }
     }
 
-    private void GatherEmbeddings(ReadOnlySpan<int> tokens, Span<float> hidden)
+    private void Multiply(WeightMatrix matrix, float[] bias, DecoderState state, AlignedBuffer output, CancellationToken cancellationToken)
     {
-        for (int i = 0; i < tokens.Length; i++)
+        state.Matmul.Run(matrix, _pool, state.Input, output, cancellationToken);
+        if (bias.Length > 0)
         {
-            weights.TokenEmbedding.DequantizeRow(tokens[i], hidden.Slice(i * Config.HiddenSize, Config.HiddenSize));
+            state.Tokens.AddBias(_ops, _pool, output, bias, state.Input.Tokens, cancellationToken);
+        }
+    }
+
+    private void FillRopeTables(DecoderState state)
+    {
+        int half = Config.HeadDim / 2;
+        long done = 0;
+        for (int i = 0; i < state.Runs.Count; i++)
+        {
+            KvRun run = state.Runs[i];
+            Span<float> cosines = state.Cosines.Floats(done * half, run.Tokens * half);
+            Span<float> sines = state.Sines.Floats(done * half, run.Tokens * half);
+            Rope.FillTables(_weights.RopeFrequencies, run.Position, run.Tokens, cosines, sines);
+            done += run.Tokens;
+        }
+    }
+
+    private void Check(int tokens, ReadOnlySpan<SequenceSlice> slices)
+    {
+        int sum = 0;
+        for (int i = 0; i < slices.Length; i++)
+        {
+            sum = checked(sum + Math.Max(slices[i].Tokens, 0));
+            bool twice = false;
+            for (int j = 0; j < i; j++)
+            {
+                twice |= ReferenceEquals(slices[i].Cache, slices[j].Cache);
+            }
+
+            if (slices[i].Tokens < 1 || twice)
+            {
+                throw new ArgumentException($"Slice {i}: expected one or more tokens of a sequence that is not in the pass already, found {slices[i].Tokens}.", nameof(slices));
+            }
+        }
+
+        if (sum != tokens || tokens < 1 || tokens > ChunkTokens)
+        {
+            throw new ArgumentException($"Expected 1 to {ChunkTokens} tokens, as many as the slices have, found {tokens} in slices of {sum}.", nameof(tokens));
         }
     }
 
@@ -164,7 +259,7 @@ internal sealed class Decoder(ModelConfig config, DecoderWeights weights, IsaTie
         HoldWeights();
         try
         {
-            return weights.ComputeFingerprint(Config);
+            return _weights.ComputeFingerprint(Config);
         }
         finally
         {
@@ -174,17 +269,17 @@ internal sealed class Decoder(ModelConfig config, DecoderWeights weights, IsaTie
 
     private void HoldWeights()
     {
-        for (int i = 0; i < weights.Memory.Count; i++)
+        for (int i = 0; i < _weights.Memory.Count; i++)
         {
             try
             {
-                weights.Memory[i].AddReference();
+                _weights.Memory[i].AddReference();
             }
             catch
             {
                 for (int taken = 0; taken < i; taken++)
                 {
-                    weights.Memory[taken].Release();
+                    _weights.Memory[taken].Release();
                 }
 
                 throw;
@@ -194,9 +289,9 @@ internal sealed class Decoder(ModelConfig config, DecoderWeights weights, IsaTie
 
     private void ReleaseWeights()
     {
-        for (int i = 0; i < weights.Memory.Count; i++)
+        for (int i = 0; i < _weights.Memory.Count; i++)
         {
-            weights.Memory[i].Release();
+            _weights.Memory[i].Release();
         }
     }
 }

@@ -1,21 +1,25 @@
+using Vicuna.Managed.Kernels.Isa;
 using Vicuna.Managed.Kernels.Matmul;
 using Vicuna.Managed.Kernels.Memory;
 using Vicuna.Managed.Kernels.Ops;
 
 namespace Vicuna.Managed.Models;
 
-/// <summary>Every buffer that a forward pass writes, with its shape, allocated once per sequence. T is <see cref="ChunkTokens"/>.</summary>
+/// <summary>Every buffer that a forward pass writes, with its shape, and its jobs. T is <see cref="ChunkTokens"/>.</summary>
 internal sealed class DecoderState : IDisposable
 {
-    /// <summary>Positions whose logits are computed together when all are wanted.</summary>
-    public const int LogitsRows = 16;
+    /// <summary>Most tokens whose logits are computed together.</summary>
+    public const int LogitsRows = 32;
 
     private readonly AlignedBuffer[] _all;
 
     /// <summary>Allocates the buffers.</summary>
     /// <param name="config">The model's shape.</param>
+    /// <param name="cache">Layout of the caches.</param>
+    /// <param name="style">Which elements of a head rotary embedding pairs.</param>
     /// <param name="chunkTokens">Most tokens of one pass.</param>
-    public DecoderState(ModelConfig config, int chunkTokens)
+    /// <param name="tier">The instruction set of the products.</param>
+    public DecoderState(ModelConfig config, KvShape cache, RopeStyle style, int chunkTokens, IsaTier tier)
     {
         ChunkTokens = chunkTokens;
         long[] sizes = Sizes(config, chunkTokens);
@@ -25,11 +29,21 @@ internal sealed class DecoderState : IDisposable
             _all[i] = AlignedBuffer.AllocateFloats(sizes[i]);
         }
 
-        Attention = new AttentionJob(new KvShape(config.NumHiddenLayers, config.NumKeyValueHeads, config.HeadDim), config.NumAttentionHeads);
+        Input = new MatmulInput(tier, Math.Max(chunkTokens, LogitsRows), WidestInput(config));
+        TokenIds = new int[chunkTokens];
+        Runs = new List<KvRun>(chunkTokens);
+        Store = new KvStoreJob(cache, config.NumAttentionHeads, style, chunkTokens);
+        Attention = new AttentionJob(cache, config.NumAttentionHeads, chunkTokens);
     }
 
     /// <summary>Most tokens of one pass.</summary>
     public int ChunkTokens { get; }
+
+    /// <summary>The pass's token ids, <c>[T]</c>.</summary>
+    public int[] TokenIds { get; }
+
+    /// <summary>The pass's sequences.</summary>
+    public List<KvRun> Runs { get; }
 
     /// <summary>Residual stream, f32 <c>[T, D]</c>.</summary>
     public AlignedBuffer Hidden => _all[0];
@@ -70,8 +84,20 @@ internal sealed class DecoderState : IDisposable
     /// <summary>f32 <c>[LogitsRows, V]</c>.</summary>
     public AlignedBuffer Logits => _all[12];
 
+    /// <summary>The activations of the products, as the weights' formats read them.</summary>
+    public MatmulInput Input { get; }
+
     /// <summary>The matrix product as a reusable job.</summary>
     public MatmulJob Matmul { get; } = new();
+
+    /// <summary>The lookup of embeddings as a reusable job.</summary>
+    public EmbeddingJob Embedding { get; } = new();
+
+    /// <summary>Operations on single tokens as a reusable job.</summary>
+    public TokenJob Tokens { get; } = new();
+
+    /// <summary>Rotary embedding and the cache's filling as a reusable job.</summary>
+    public KvStoreJob Store { get; }
 
     /// <summary>Attention as a reusable job.</summary>
     public AttentionJob Attention { get; }
@@ -79,11 +105,15 @@ internal sealed class DecoderState : IDisposable
     /// <summary>Most threads that the jobs of a pass use.</summary>
     public int MaxThreads
     {
-        set => Matmul.MaxThreads = Attention.MaxThreads = value;
+        set => Matmul.MaxThreads = Embedding.MaxThreads = Tokens.MaxThreads = Store.MaxThreads = Attention.MaxThreads = value;
     }
 
     /// <summary>Native memory that a state takes, in bytes.</summary>
-    public static long MemoryBytes(ModelConfig config, int chunkTokens) => checked(Sizes(config, chunkTokens).Sum() * sizeof(float));
+    public static long MemoryBytes(ModelConfig config, int chunkTokens) => checked(
+        (Sizes(config, chunkTokens).Sum() * sizeof(float)) + MatmulInput.PreparedBytes(Math.Max(chunkTokens, LogitsRows), WidestInput(config)));
+
+    /// <summary>Most columns that a matrix of the model has, dimensionless.</summary>
+    public static int WidestInput(ModelConfig config) => Math.Max(Math.Max(config.HiddenSize, config.IntermediateSize), config.NumAttentionHeads * config.HeadDim);
 
     /// <summary>Frees the buffers.</summary>
     public void Dispose()
@@ -92,6 +122,8 @@ internal sealed class DecoderState : IDisposable
         {
             buffer.Dispose();
         }
+
+        Input.Dispose();
     }
 
     private static long[] Sizes(ModelConfig config, int chunkTokens)

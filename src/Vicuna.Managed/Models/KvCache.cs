@@ -1,12 +1,15 @@
-using Vicuna.Managed.Kernels.Memory;
 using Vicuna.Managed.Kernels.Ops;
 
 namespace Vicuna.Managed.Models;
 
-/// <summary>Keys and values of one sequence, in pages that are added as the sequence grows. Not safe for concurrent use.</summary>
+/// <summary>
+/// Keys and values of one sequence, in pages that are added as the sequence grows. Sequences with a common beginning may share its pages; a
+/// sequence that goes on writing into a shared page takes a copy of its own first. Not safe for concurrent use, but caches that share
+/// pages are independent of each other.
+/// </summary>
 internal sealed class KvCache(KvShape shape, int capacity) : IDisposable
 {
-    private readonly List<AlignedBuffer> _pages = [];
+    private readonly List<KvPage> _pages = [];
 
     /// <summary>Layout of the pages.</summary>
     public KvShape Shape { get; } = shape;
@@ -18,49 +21,60 @@ internal sealed class KvCache(KvShape shape, int capacity) : IDisposable
     public int Length { get; private set; }
 
     /// <summary>The pages; the last may hold positions beyond <see cref="Length"/> that are being computed.</summary>
-    public IReadOnlyList<AlignedBuffer> Pages => _pages;
+    public IReadOnlyList<KvPage> Pages => _pages;
 
     /// <summary>Memory that a cache of a length takes: whole pages, in bytes.</summary>
     public static long MemoryBytes(KvShape shape, int positions) =>
-        checked((positions + KvShape.PagePositions - 1L) / KvShape.PagePositions * shape.PageElements * sizeof(float));
+        checked((positions + KvShape.PagePositions - 1L) / KvShape.PagePositions * shape.PageBytes);
 
-    /// <summary>Makes room for <paramref name="tokens"/> positions after <see cref="Length"/>.</summary>
+    /// <summary>Makes room for <paramref name="tokens"/> positions after <see cref="Length"/>, in pages that no other cache holds.</summary>
     /// <exception cref="ArgumentOutOfRangeException">The capacity would be exceeded.</exception>
     /// <exception cref="OutOfMemoryException">The system has no memory for another page.</exception>
     public void Reserve(int tokens)
     {
+        ArgumentOutOfRangeException.ThrowIfNegative(tokens);
         ArgumentOutOfRangeException.ThrowIfGreaterThan((long)Length + tokens, Capacity, nameof(tokens));
-        while (_pages.Count * KvShape.PagePositions < Length + tokens)
+        int writing = Length / KvShape.PagePositions;
+        if (tokens > 0 && writing < _pages.Count && _pages[writing].IsShared)
         {
-            _pages.Add(AlignedBuffer.AllocateFloats(Shape.PageElements));
+            KvPage shared = _pages[writing];
+            _pages[writing] = shared.Copy(Shape);
+            shared.Release();
         }
-    }
 
-    /// <summary>Stores the keys and values of a layer for positions from <see cref="Length"/> on.</summary>
-    /// <param name="layer">Block number.</param>
-    /// <param name="keys">f32 <c>[tokens, Hkv, dh]</c>, already rotated.</param>
-    /// <param name="values">f32 <c>[tokens, Hkv, dh]</c>.</param>
-    public void Store(int layer, ReadOnlySpan<float> keys, ReadOnlySpan<float> values)
-    {
-        int width = Shape.KeyValueHeads * Shape.HeadDim;
-        for (int token = 0; token < keys.Length / width; token++)
+        while (_pages.Count * (long)KvShape.PagePositions < Length + tokens)
         {
-            int position = Length + token;
-            AlignedBuffer page = _pages[position / KvShape.PagePositions];
-            long row = (long)(position % KvShape.PagePositions) * Shape.HeadDim;
-            for (int head = 0; head < Shape.KeyValueHeads; head++)
-            {
-                int from = (token * width) + (head * Shape.HeadDim);
-                keys.Slice(from, Shape.HeadDim).CopyTo(page.Floats(Shape.KeyOffset(layer, head) + row, Shape.HeadDim));
-                values.Slice(from, Shape.HeadDim).CopyTo(page.Floats(Shape.ValueOffset(layer, head) + row, Shape.HeadDim));
-            }
+            _pages.Add(new KvPage(Shape));
         }
     }
 
     /// <summary>Counts stored positions as complete: called when all layers have stored them.</summary>
     public void Commit(int tokens) => Length += tokens;
 
-    /// <summary>Forgets positions from <paramref name="length"/> on and frees the pages that only they used.</summary>
+    /// <summary>Takes over the first positions of another cache by sharing its pages. This one must be empty.</summary>
+    /// <param name="other">A cache of the same layout.</param>
+    /// <param name="positions">Positions to share, up to the other's length.</param>
+    /// <exception cref="ArgumentException">The layouts differ, or this cache is not empty.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">The other is shorter, or this one's capacity is.</exception>
+    public void ShareFrom(KvCache other, int positions)
+    {
+        if (other.Shape != Shape || _pages.Count > 0)
+        {
+            throw new ArgumentException("Pages are shared between an empty cache and one of the same layout.", nameof(other));
+        }
+
+        ArgumentOutOfRangeException.ThrowIfNegative(positions);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(positions, Math.Min(other.Length, Capacity));
+        for (int i = 0; i * (long)KvShape.PagePositions < positions; i++)
+        {
+            other._pages[i].AddReference();
+            _pages.Add(other._pages[i]);
+        }
+
+        Length = positions;
+    }
+
+    /// <summary>Forgets positions from <paramref name="length"/> on and lets go of the pages that only they used.</summary>
     public void Truncate(int length)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(length);
@@ -69,11 +83,11 @@ internal sealed class KvCache(KvShape shape, int capacity) : IDisposable
         int keep = (length + KvShape.PagePositions - 1) / KvShape.PagePositions;
         for (int i = _pages.Count - 1; i >= keep; i--)
         {
-            _pages[i].Dispose();
+            _pages[i].Release();
             _pages.RemoveAt(i);
         }
     }
 
-    /// <summary>Frees all pages.</summary>
+    /// <summary>Lets go of all pages.</summary>
     public void Dispose() => Truncate(Length = 0);
 }

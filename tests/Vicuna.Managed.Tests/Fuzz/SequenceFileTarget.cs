@@ -13,7 +13,7 @@ internal static class SequenceFileTarget
     private const int Capacity = 256;
     private const int ChecksumBytes = 32;
 
-    private static readonly KvShape Shape = new(2, 2, 4);
+    private static readonly KvShape Shape = new(2, 2, 4, KvType.Q8);
     private static readonly byte[] Fingerprint = [.. Enumerable.Range(1, 32).Select(value => (byte)value)];
 
     public static string Name => "sequence-file";
@@ -24,7 +24,11 @@ internal static class SequenceFileTarget
         BinaryPrimitives.WriteInt32LittleEndian(tooLong.AsSpan(48), Capacity + 1);
         byte[] otherModel = Saved(tokens: 4, cached: 0);
         otherModel[8]++;
-        return [Saved(tokens: 0, cached: 0), Saved(tokens: 5, cached: 0), Saved(tokens: 9, cached: 8), Saved(tokens: 20, cached: 20), tooLong, otherModel, []];
+        byte[] otherVersion = Saved(tokens: 4, cached: 0);
+        otherVersion[7]--;
+        byte[] otherType = Saved(tokens: 4, cached: 0);
+        otherType[56]--;
+        return [Saved(tokens: 0, cached: 0), Saved(tokens: 5, cached: 0), Saved(tokens: 9, cached: 8), Saved(tokens: 20, cached: 20), tooLong, otherModel, otherVersion, otherType, []];
     }
 
     public static void Run(byte[] input)

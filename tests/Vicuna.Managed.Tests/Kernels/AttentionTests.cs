@@ -1,4 +1,5 @@
 using Vicuna.Managed.Kernels.Ops;
+using Vicuna.Managed.Tests.Support;
 
 namespace Vicuna.Managed.Tests.Kernels;
 
@@ -8,32 +9,35 @@ public sealed class AttentionTests
 
     public static TheoryData<string> Tiers() => [.. KernelCases.Tiers];
 
+    public static TheoryData<string, string> Cases() => KvStoreTests.Cases();
+
     [Theory]
-    [MemberData(nameof(Tiers))]
-    public void AddPage_EveryHeadSizeAndGroup_AgreesWithTheReference(string tierName)
+    [MemberData(nameof(Cases))]
+    public void AddPage_EveryHeadSizeAndRowCount_AgreesWithTheReference(string tierName, string typeName)
     {
         Operations operations = Operations.For(KernelCases.Tier(tierName));
-        using Memory memory = new();
-        int fill = 0;
-        for (int headDim = 2; headDim <= 130; headDim++)
+        int seed = 0;
+        foreach (int headDim in new[] { 1, 2, 6, 8, 10, 16, 24, 40, 64, 72, 80, 96, 128, 130 })
         {
-            for (int group = 1; group <= 4; group++)
+            foreach (int rows in new[] { 1, 2, 3, 4, 5, 8, 12, 13, 24, 64 })
             {
-                fill = (fill % Page) + 1;
-                Check(operations, memory, group, headDim, ((headDim + group) % 3 * Page) + fill, 1);
+                seed++;
+                Check(operations, Enum.Parse<KvType>(typeName), rows, 1 + (seed % 3), headDim, seed * 37 % 150, int.MaxValue, 1, seed % 2 == 0);
             }
         }
     }
 
     [Theory]
-    [MemberData(nameof(Tiers))]
-    public void AddPage_EveryFill_AgreesWithTheReference(string tierName)
+    [MemberData(nameof(Cases))]
+    public void AddPage_EveryPositionAndWindow_AgreesWithTheReference(string tierName, string typeName)
     {
         Operations operations = Operations.For(KernelCases.Tier(tierName));
-        using Memory memory = new();
-        for (int positions = 1; positions <= 3 * Page; positions++)
+        for (int position = 0; position < 2 * Page + 3; position++)
         {
-            Check(operations, memory, 1 + (positions % 4), positions % 2 == 0 ? 64 : 37, positions, 1);
+            foreach (int window in new[] { int.MaxValue, 1, 2, 5, 63, 64, 65, 100 })
+            {
+                Check(operations, Enum.Parse<KvType>(typeName), 1 + (position % 14), 1 + (position % 3), 20, position, window, 1, position % 2 == 0);
+            }
         }
     }
 
@@ -42,31 +46,34 @@ public sealed class AttentionTests
     public void AddPage_HugeScores_DoNotOverflow(string tierName)
     {
         Operations operations = Operations.For(KernelCases.Tier(tierName));
-        using Memory memory = new();
         foreach (double size in new[] { 0, 1e-20, 30, 1e3, 1e6 })
         {
-            Check(operations, memory, 3, 16, 150, size);
+            Check(operations, KvType.F32, 3, 3, 16, 149, int.MaxValue, size, true);
         }
     }
 
     [Theory]
-    [MemberData(nameof(Tiers))]
-    public void AddPage_HeadOfAGroup_GivesTheBitsOfTheHeadAlone(string tierName)
+    [MemberData(nameof(Cases))]
+    public void AddPage_RowAmongOthers_GivesTheBitsOfTheRowAlone(string tierName, string typeName)
     {
         Operations operations = Operations.For(KernelCases.Tier(tierName));
-        using Memory memory = new();
-        foreach (int headDim in new[] { 2, 7, 16, 40, 64, 128 })
+        using AttentionMemory memory = new(Enum.Parse<KvType>(typeName), true);
+        foreach (int headDim in new[] { 2, 6, 16, 40, 64, 80, 128 })
         {
-            for (int positions = 1; positions < 130; positions += 9)
+            foreach ((int rows, int group, int window) in new[] { (4, 4, int.MaxValue), (7, 1, int.MaxValue), (13, 1, 30), (33, 8, int.MaxValue), (64, 3, 70), (6, 2, 3) })
             {
-                float[] queries = Floats.Random(4 * headDim, 2, 1);
-                float[] keys = Floats.Random(positions * headDim, 2, 2);
-                float[] values = Floats.Random(positions * headDim, 2, 3);
-                float[] together = memory.Attend(operations, queries, keys, values, 4, 0.3f).ToArray();
-                for (int head = 0; head < 4; head++)
+                const int position = 100;
+                float[] queries = Floats.Random(rows * headDim, 2, 1);
+                int length = position + ((rows - 1) / group) + 1;
+                float[] keys = Floats.Random(length * headDim, 2, 2);
+                float[] values = Floats.Random(length * headDim, 2, 3);
+                float[] together = memory.Attend(operations, queries, headDim, keys, values, row => position + (row / group), window, 0.3f);
+                for (int row = 0; row < rows; row++)
                 {
-                    ReadOnlySpan<float> alone = memory.Attend(operations, queries.AsSpan(head * headDim, headDim), keys, values, 1, 0.3f);
-                    KernelCases.AssertSameBits(together.AsSpan(head * headDim, headDim), alone, $"head {head}, size {headDim}, {positions} positions");
+                    int own = position + (row / group);
+                    float[] alone = memory.Attend(
+                        operations, queries.AsSpan(row * headDim, headDim), headDim, keys.AsSpan(0, (own + 1) * headDim), values.AsSpan(0, (own + 1) * headDim), _ => own, window, 0.3f);
+                    KernelCases.AssertSameBits(alone, together.AsSpan(row * headDim, headDim), $"row {row} of {rows}, size {headDim}, window {window}");
                 }
             }
         }
@@ -76,31 +83,55 @@ public sealed class AttentionTests
     [MemberData(nameof(Tiers))]
     public void AddPage_OneNaN_ReachesWhatDependsOnIt(string tierName)
     {
-        const int headDim = 19, group = 3, positions = 70;
+        const int headDim = 19, rows = 6, positions = 70;
         Operations operations = Operations.For(KernelCases.Tier(tierName));
-        using Memory memory = new();
-        float[] queries = Floats.Random(group * headDim, 1, 1);
-        float[] keys = Floats.Random(positions * headDim, 1, 2);
-        float[] values = Floats.Random(positions * headDim, 1, 3);
-        bool[] WithNaN(float[] operand, int at)
+        foreach (KvType type in new[] { KvType.F32, KvType.F16 })
         {
-            float before = operand[at];
-            operand[at] = float.NaN;
-            bool[] result = [.. memory.Attend(operations, queries, keys, values, group, 0.2f).ToArray().Select(float.IsNaN)];
-            operand[at] = before;
-            return result;
+            using AttentionMemory memory = new(type, true);
+            float[] queries = Floats.Random(rows * headDim, 1, 1);
+            float[] keys = Floats.Random(positions * headDim, 1, 2);
+            float[] values = Floats.Random(positions * headDim, 1, 3);
+            bool[] WithNaN(float[] operand, int at)
+            {
+                float before = operand[at];
+                operand[at] = float.NaN;
+                // Two heads and three tokens, of which the last sees everything.
+                bool[] result = [.. memory.Attend(operations, queries, headDim, keys, values, row => positions - 3 + (row / 2), int.MaxValue, 0.2f).Select(float.IsNaN)];
+                operand[at] = before;
+                return result;
+            }
+
+            for (int at = 0; at < positions * headDim; at += 5)
+            {
+                int position = at / headDim;
+                Assert.All(WithNaN(keys, at), (isNaN, i) => Assert.Equal(Sees(i / headDim, position), isNaN));
+                Assert.All(WithNaN(values, at), (isNaN, i) => Assert.Equal(i % headDim == at % headDim && Sees(i / headDim, position), isNaN));
+            }
+
+            for (int at = 0; at < queries.Length; at++)
+            {
+                Assert.All(WithNaN(queries, at), (isNaN, i) => Assert.Equal(i / headDim == at / headDim, isNaN));
+            }
         }
 
-        for (int at = 0; at < positions * headDim; at += 5)
-        {
-            Assert.DoesNotContain(false, WithNaN(keys, at));
-            Assert.All(WithNaN(values, at), (isNaN, i) => Assert.Equal(i % headDim == at % headDim, isNaN));
-        }
+        static bool Sees(int row, int position) => positions - 3 + (row / 2) >= position;
+    }
 
-        for (int at = 0; at < queries.Length; at++)
-        {
-            Assert.All(WithNaN(queries, at), (isNaN, i) => Assert.Equal(i / headDim == at / headDim, isNaN));
-        }
+    [Theory]
+    [MemberData(nameof(Tiers))]
+    public void AddPage_AWholePageOfMinusInfinity_CountsForNothing(string tierName)
+    {
+        const int headDim = 8;
+        Operations operations = Operations.For(KernelCases.Tier(tierName));
+        using AttentionMemory memory = new(KvType.F32, true);
+        float[] queries = [.. Enumerable.Repeat(1f, headDim)];
+        float[] keys = Floats.Random((Page + 9) * headDim, 1, 2);
+        float[] values = Floats.Random((Page + 9) * headDim, 1, 3);
+        keys.AsSpan(0, Page * headDim).Fill(float.NegativeInfinity);
+        float[] found = memory.Attend(operations, queries, headDim, keys, values, _ => Page + 8, int.MaxValue, 1);
+        double[] expected = new double[headDim];
+        Attention.Reference(queries, keys.AsSpan(Page * headDim), values.AsSpan(Page * headDim), 1, expected);
+        Floats.AssertClose(expected, found, 0, 1e-6, "the second page alone");
     }
 
     [Theory]
@@ -108,81 +139,107 @@ public sealed class AttentionTests
     public void AddPage_WrongLengths_Throws(string tierName)
     {
         Operations operations = Operations.For(KernelCases.Tier(tierName));
-        void Attend(int queries, int keys, int values, int group, int sums, int output, int scores) => operations.AttendPage(
-            new float[queries], new float[keys], new float[values], 1, new float[group], new float[sums], new float[output], new float[scores]);
-
-        int room = Attention.ScoreElements(2);
-        Attend(10, 25, 25, 2, 2, 10, room);
-        Assert.ThrowsAny<ArgumentException>(() => Attend(11, 25, 25, 2, 2, 11, room));
-        Assert.ThrowsAny<ArgumentException>(() => Attend(10, 24, 24, 2, 2, 10, room));
-        Assert.ThrowsAny<ArgumentException>(() => Attend(10, 25, 24, 2, 2, 10, room));
-        Assert.ThrowsAny<ArgumentException>(() => Attend(10, 24, 25, 2, 2, 10, room));
-        Assert.ThrowsAny<ArgumentException>(() => Attend(10, 0, 0, 2, 2, 10, room));
-        Assert.ThrowsAny<ArgumentException>(() => Attend(10, 65 * 5, 65 * 5, 2, 2, 10, room));
-        Assert.ThrowsAny<ArgumentException>(() => Attend(10, 25, 25, 2, 1, 10, room));
-        Assert.ThrowsAny<ArgumentException>(() => Attend(10, 25, 25, 2, 3, 10, room));
-        Assert.ThrowsAny<ArgumentException>(() => Attend(10, 25, 25, 2, 2, 9, room));
-        Assert.ThrowsAny<ArgumentException>(() => Attend(10, 25, 25, 2, 2, 11, room));
-        Assert.ThrowsAny<ArgumentException>(() => Attend(10, 25, 25, 2, 2, 10, Page));
-        Assert.ThrowsAny<ArgumentException>(() => Attend(10, 25, 25, 0, 0, 10, room));
-        Assert.ThrowsAny<ArgumentException>(() => Attend(0, 25, 25, 2, 2, 0, room));
-        Assert.ThrowsAny<ArgumentException>(() => operations.FinishAttention(new float[2], new float[9]));
-        Assert.ThrowsAny<ArgumentException>(() => operations.FinishAttention([], new float[9]));
-    }
-
-    private static void Check(Operations operations, Memory memory, int group, int headDim, int positions, double size)
-    {
-        float scale = (float)(1 / Math.Sqrt(headDim));
-        float[] queries = Floats.Random(group * headDim, 2 * size, headDim);
-        float[] keys = Floats.Random(positions * headDim, 2, positions);
-        float[] values = Floats.Random(positions * headDim, 2, positions + 1);
-        double[] expected = new double[group * headDim];
-        for (int head = 0; head < group; head++)
+        void Attend(int rows, int headDim, int keys, int values, int scratch)
         {
-            Attention.Reference(queries.AsSpan(head * headDim, headDim), keys, values, scale, expected.AsSpan(head * headDim, headDim));
+            AttentionRows all = new(new float[scratch], rows, headDim);
+            all.Positions.Clear();
+            operations.AttendPage(KvType.F16, all, new byte[keys], new byte[values], 0, int.MaxValue, 1);
         }
 
-        // A score is off by some 1e-7 of the sizes in it, and so is, relatively, its exponential.
+        int room = AttentionRows.ScratchElements(5);
+        int bytes = Page * 5 * 2;
+        Attend(64, 5, bytes, bytes, room);
+        Assert.Throws<ArgumentException>(() => Attend(65, 5, bytes, bytes, room));
+        Assert.Throws<ArgumentException>(() => Attend(0, 5, bytes, bytes, room));
+        Assert.Throws<ArgumentException>(() => Attend(1, 0, bytes, bytes, room));
+        Assert.Throws<ArgumentException>(() => Attend(1, 5, bytes, bytes, room - 1));
+        Assert.Throws<ArgumentException>(() => Attend(1, 5, bytes - 1, bytes, room));
+        Assert.Throws<ArgumentException>(() => Attend(1, 5, bytes, bytes + 1, room));
+        Assert.Throws<ArgumentException>(() => operations.FinishAttention(new AttentionRows(new float[room], 2, 5), 0, new float[4]));
+    }
+
+    // Rows of groups: row r belongs to the token at first + r / group.
+    private static void Check(Operations operations, KvType type, int rows, int group, int headDim, int first, int window, double size, bool atEnd)
+    {
+        using AttentionMemory memory = new(type, atEnd);
+        float scale = (float)(1 / Math.Sqrt(headDim));
+        int length = first + ((rows - 1) / group) + 1;
+        float[] queries = Floats.Random(rows * headDim, 2 * size, headDim);
+        float[] keys = Floats.Random(length * headDim, 2, rows);
+        float[] values = Floats.Random(length * headDim, 2, rows + 1);
+        float[] actual = memory.Attend(operations, queries, headDim, keys, values, row => first + (row / group), window, scale);
+        // A score is off by some 1e-7 of the sizes in it, and so is, relatively, its exponential. What storing loses is not at issue here: the
+        // reference gets the numbers that were stored.
         double scores = 4 * size * headDim * scale;
         double tolerance = (1e-6 + (1e-7 * scores)) * 2;
-        foreach (bool atEnd in new[] { true, false })
+        double[] expected = new double[headDim];
+        for (int row = 0; row < rows; row++)
         {
-            memory.AtEnd = atEnd;
-            ReadOnlySpan<float> actual = memory.Attend(operations, queries, keys, values, group, scale);
-            Floats.AssertClose(expected, actual, 0, tolerance, $"{group} heads of {headDim}, {positions} positions, size {size}");
+            int position = first + (row / group);
+            int from = (int)Math.Max(0, (long)position - window + 1) * headDim;
+            int count = ((position + 1) * headDim) - from;
+            Attention.Reference(queries.AsSpan(row * headDim, headDim), memory.StoredKeys.AsSpan(from, count), memory.StoredValues.AsSpan(from, count), scale, expected);
+            Floats.AssertClose(expected, actual.AsSpan(row * headDim, headDim), 0, tolerance, $"{type}, row {row} of {rows} in groups of {group}, size {headDim}, position {position}, window {window}");
         }
     }
 
-    /// <summary>The operands of attention over several pages, each between guard pages.</summary>
-    private sealed class Memory : IDisposable
+    /// <summary>The operands of attention over several pages, each between guard pages. Positions that are not in use hold NaN.</summary>
+    private sealed class AttentionMemory(KvType type, bool atEnd) : IDisposable
     {
-        private readonly GuardedFloats _operands = new(7, Page * 130);
+        private const int LargestHead = 130;
 
-        public bool AtEnd { set => _operands.AtEnd = value; }
+        private readonly GuardedBuffer _keys = GuardedBuffer.Allocate(new KvShape(1, 1, LargestHead, KvType.F32).RunBytes);
+        private readonly GuardedBuffer _values = GuardedBuffer.Allocate(new KvShape(1, 1, LargestHead, KvType.F32).RunBytes);
+        private readonly GuardedBuffer _scratch = GuardedBuffer.Allocate(AttentionRows.ScratchElements(LargestHead) * sizeof(float));
 
-        public ReadOnlySpan<float> Attend(Operations operations, ReadOnlySpan<float> queries, float[] keys, float[] values, int group, float scale)
+        public float[] StoredKeys { get; private set; } = [];
+
+        public float[] StoredValues { get; private set; } = [];
+
+        public float[] Attend(
+            Operations operations, ReadOnlySpan<float> queries, int headDim, ReadOnlySpan<float> keys, ReadOnlySpan<float> values, Func<int, int> positionOf, int window, float scale)
         {
-            int headDim = queries.Length / group;
-            Span<float> maxima = _operands.Blank(3, group);
-            Span<float> sums = _operands.Blank(4, group);
-            Span<float> output = _operands.Blank(5, queries.Length);
-            maxima.Fill(float.NegativeInfinity);
-            sums.Clear();
-            output.Clear();
-            Span<float> scores = _operands.Blank(6, Attention.ScoreElements(group));
-            ReadOnlySpan<float> guardedQueries = _operands.Copy(0, queries);
-            for (int start = 0; start < keys.Length; start += Page * headDim)
+            int count = queries.Length / headDim;
+            AttentionRows rows = new(_scratch.Slice<float>(AttentionRows.ScratchElements(headDim), atEnd), count, headDim);
+            for (int row = 0; row < count; row++)
             {
-                int count = Math.Min(Page * headDim, keys.Length - start);
-                ReadOnlySpan<float> pageKeys = _operands.Copy(1, keys.AsSpan(start, count));
-                ReadOnlySpan<float> pageValues = _operands.Copy(2, values.AsSpan(start, count));
-                operations.AttendPage(guardedQueries, pageKeys, pageValues, scale, maxima, sums, output, scores);
+                rows.Set(row, positionOf(row), queries.Slice(row * headDim, headDim));
             }
 
-            operations.FinishAttention(sums, output);
+            int bytes = new KvShape(1, 1, headDim, type).RunBytes;
+            List<float> storedKeys = [];
+            List<float> storedValues = [];
+            for (int start = 0; start < keys.Length / headDim; start += Page)
+            {
+                Span<byte> keyRun = _keys.Slice<byte>(bytes, atEnd);
+                Span<byte> valueRun = _values.Slice<byte>(bytes, atEnd);
+                for (int slot = 0; slot < Math.Min(Page, (keys.Length / headDim) - start); slot++)
+                {
+                    operations.Store(type, keys.Slice((start + slot) * headDim, headDim), keyRun, slot, transposed: true);
+                    operations.Store(type, values.Slice((start + slot) * headDim, headDim), valueRun, slot, transposed: false);
+                    storedKeys.AddRange(KvPageReader.Read(type, keyRun, headDim, slot, transposed: true));
+                    storedValues.AddRange(KvPageReader.Read(type, valueRun, headDim, slot, transposed: false));
+                }
+
+                operations.AttendPage(type, rows, keyRun, valueRun, start, window, scale);
+            }
+
+            StoredKeys = [.. storedKeys];
+            StoredValues = [.. storedValues];
+            float[] output = new float[queries.Length];
+            for (int row = 0; row < count; row++)
+            {
+                operations.FinishAttention(rows, row, output.AsSpan(row * headDim, headDim));
+            }
+
             return output;
         }
 
-        public void Dispose() => _operands.Dispose();
+        public void Dispose()
+        {
+            _keys.Dispose();
+            _values.Dispose();
+            _scratch.Dispose();
+        }
     }
 }

@@ -51,93 +51,109 @@ public sealed class ThreadInvarianceTests
 
     [Theory]
     [MemberData(nameof(Tiers))]
-    public void Attention_AnyThreadCountAndChunk_GivesTheSameBitsAndAgreesWithTheReference(string tierName)
+    public void Attention_AnyThreadCountChunkAndNeighbors_GivesTheSameBitsAndAgreesWithTheReference(string tierName)
     {
         const int heads = 6, tokens = 150, layer = 1;
-        KvShape shape = new(3, 2, 20);
-        int width = heads * shape.HeadDim;
-        using Pages pages = new(shape, 3);
-        using AlignedBuffer queries = AlignedBuffer.AllocateFloats(tokens * width);
-        Floats.Random(tokens * width, 2, 9).CopyTo(queries.Floats(0, tokens * width));
         Operations operations = Operations.For(KernelCases.Tier(tierName));
-        foreach (int window in new[] { int.MaxValue, 1, 5, 64, 100 })
+        float[] queries = Floats.Random(tokens * heads * 20, 2, 9);
+        foreach ((KvType type, int keyValueHeads, int window) in new[]
         {
+            (KvType.F32, 2, int.MaxValue), (KvType.F32, 6, 5), (KvType.F16, 2, 100), (KvType.F16, 1, int.MaxValue), (KvType.Q8, 3, 64), (KvType.Q8, 6, 1),
+        })
+        {
+            KvShape shape = new(3, keyValueHeads, 20, type);
+            using AttendedSequence sequence = new(shape, operations, tokens, layer, 1);
+            using AttendedSequence neighbor = new(shape, operations, 70, layer, 2);
             float[]? first = null;
             foreach (int threads in ThreadCounts)
             {
                 foreach (int chunk in new[] { tokens, 1, 37, 64 })
                 {
-                    float[] result = Attend(operations, threads, pages, layer, chunk, window, queries, shape, heads, tokens);
+                    float[] result = Attend(operations, threads, sequence, neighbor, layer, chunk, window, queries, heads);
                     first ??= result;
-                    KernelCases.AssertSameBits(first, result, $"{threads} threads, chunks of {chunk}, window {window}");
+                    KernelCases.AssertSameBits(first, result, $"{type}, {threads} threads, chunks of {chunk}, window {window}");
                 }
             }
 
-            CheckAttention(first!, queries.Floats(0, tokens * width).ToArray(), pages, shape, layer, heads, window);
+            CheckAttention(first!, queries, sequence, heads, window);
         }
     }
 
+    // The sequence in chunks; from the second on with a neighbor of another length before it.
     private static float[] Attend(
-        Operations operations, int threads, Pages pages, int layer, int chunk, int window, AlignedBuffer queries, KvShape shape, int heads, int tokens)
+        Operations operations, int threads, AttendedSequence sequence, AttendedSequence neighbor, int layer, int chunk, int window, float[] queries, int heads)
     {
+        KvShape shape = sequence.Shape;
         int width = heads * shape.HeadDim;
-        float[] result = new float[tokens * width];
-        using WorkerPool pool = new(threads, AttentionJob.ScratchElements(heads / shape.KeyValueHeads));
-        using AlignedBuffer input = AlignedBuffer.AllocateFloats(chunk * width);
-        using AlignedBuffer output = AlignedBuffer.AllocateFloats(chunk * width);
-        AttentionJob job = new(shape, heads);
-        for (int position = 0; position < tokens; position += chunk)
+        float[] result = new float[queries.Length];
+        using WorkerPool pool = new(threads, AttentionJob.ScratchElements(shape.HeadDim));
+        using AlignedBuffer input = AlignedBuffer.AllocateFloats((chunk + 3) * width);
+        using AlignedBuffer output = AlignedBuffer.AllocateFloats((chunk + 3) * width);
+        AttentionJob job = new(shape, heads, 2);
+        for (int position = 0; position < queries.Length / width; position += chunk)
         {
-            int count = Math.Min(chunk, tokens - position);
-            queries.Floats(position * width, count * width).CopyTo(input.Floats(0, count * width));
-            job.Run(operations, pool, pages.Buffers, layer, position, count, window, input, output);
-            output.Floats(0, count * width).CopyTo(result.AsSpan(position * width));
+            int count = Math.Min(chunk, (queries.Length / width) - position);
+            int before = position == 0 ? 0 : 3;
+            queries.AsSpan(position * width, count * width).CopyTo(input.Floats(before * width, count * width));
+            List<KvRun> runs = [new KvRun(sequence.Pages, position, count)];
+            if (before > 0)
+            {
+                runs.Insert(0, new KvRun(neighbor.Pages, 66, before));
+            }
+
+            job.Run(operations, pool, runs, layer, window, input, output);
+            output.Floats(before * width, count * width).CopyTo(result.AsSpan(position * width));
         }
 
         return result;
     }
 
-    private static void CheckAttention(float[] result, float[] queries, Pages pages, KvShape shape, int layer, int heads, int window)
+    private static void CheckAttention(float[] result, float[] queries, AttendedSequence sequence, int heads, int window)
     {
-        int size = shape.HeadDim;
+        int size = sequence.Shape.HeadDim;
         double[] expected = new double[size];
         for (int row = 0; row < result.Length / size; row++)
         {
             int position = row / heads;
-            int keyValueHead = row % heads / (heads / shape.KeyValueHeads);
+            int keyValueHead = row % heads / (heads / sequence.Shape.KeyValueHeads);
             int from = (int)Math.Max(0, position - (long)window + 1);
             Attention.Reference(
-                queries.AsSpan(row * size, size),
-                pages.Gather(layer, keyValueHead, from, position, shape.KeyOffset),
-                pages.Gather(layer, keyValueHead, from, position, shape.ValueOffset),
-                1 / Math.Sqrt(size),
-                expected);
+                queries.AsSpan(row * size, size), sequence.Read(keyValueHead, from, position, keys: true), sequence.Read(keyValueHead, from, position, keys: false), 1 / Math.Sqrt(size), expected);
             Floats.AssertClose(expected, result.AsSpan(row * size, size), 0, 1e-5, $"position {position}, head {row % heads}, window {window}");
         }
     }
 
-    /// <summary>A cache full of random numbers.</summary>
-    private sealed class Pages : IDisposable
+    /// <summary>Pages full of random numbers in one layer.</summary>
+    private sealed class AttendedSequence : IDisposable
     {
-        private readonly KvShape _shape;
+        private readonly int _layer;
 
-        public Pages(KvShape shape, int count)
+        public AttendedSequence(KvShape shape, Operations operations, int tokens, int layer, int seed)
         {
-            _shape = shape;
-            Buffers = [.. Enumerable.Range(0, count).Select(page =>
+            Shape = shape;
+            _layer = layer;
+            Pages = [.. Enumerable.Range(0, (tokens + KvShape.PagePositions - 1) / KvShape.PagePositions).Select(_ => new KvPage(shape))];
+            for (int position = 0; position < tokens; position++)
             {
-                AlignedBuffer buffer = AlignedBuffer.AllocateFloats(shape.PageElements);
-                Floats.Random((int)shape.PageElements, 2, page).CopyTo(buffer.Floats(0, (int)shape.PageElements));
-                return buffer;
-            })];
+                for (int head = 0; head < shape.KeyValueHeads; head++)
+                {
+                    operations.Store(shape.Type, Floats.Random(shape.HeadDim, 2, (position * 100) + head + seed), Run(position, head, keys: true), position % KvShape.PagePositions, true);
+                    operations.Store(shape.Type, Floats.Random(shape.HeadDim, 2, (position * 100) + head + seed + 50), Run(position, head, keys: false), position % KvShape.PagePositions, false);
+                }
+            }
         }
 
-        public AlignedBuffer[] Buffers { get; }
+        public KvShape Shape { get; }
 
-        public float[] Gather(int layer, int head, int from, int to, Func<int, int, long> offset) =>
-            [.. Enumerable.Range(from, to - from + 1).SelectMany(position => Buffers[position / KvShape.PagePositions]
-                .Floats(offset(layer, head) + (position % KvShape.PagePositions * _shape.HeadDim), _shape.HeadDim).ToArray())];
+        public KvPage[] Pages { get; }
 
-        public void Dispose() => Array.ForEach(Buffers, buffer => buffer.Dispose());
+        public float[] Read(int head, int from, int to, bool keys) =>
+            [.. Enumerable.Range(from, to - from + 1).SelectMany(position =>
+                KvPageReader.Read(Shape.Type, Run(position, head, keys), Shape.HeadDim, position % KvShape.PagePositions, keys))];
+
+        public void Dispose() => Array.ForEach(Pages, page => page.Release());
+
+        private Span<byte> Run(int position, int head, bool keys) =>
+            Pages[position / KvShape.PagePositions].Run(keys ? Shape.KeyOffset(_layer, head) : Shape.ValueOffset(_layer, head), Shape);
     }
 }

@@ -81,7 +81,7 @@ public sealed class DecoderTests
     public void Logits_OfEveryShape_AreThoseOfTheOracle(string shape, TensorType type, InstructionSet set)
     {
         (TinyModel tiny, double[][] expected) = Oracle(shape, type, Shapes[shape].Context);
-        using LanguageModel model = tiny.Load(new LoadOptions { InstructionSet = set, Threads = 2 });
+        using LanguageModel model = tiny.Load(new LoadOptions { InstructionSet = set, Threads = 2, KeyValueType = KeyValueType.F32 });
         AssertClose(expected, Run(model, tiny.RandomTokens(expected.Length), expected.Length));
     }
 
@@ -90,7 +90,7 @@ public sealed class DecoderTests
     public void Logits_OfSequencesThatEndAtPageBorders_AreThoseOfTheOracle(int count, InstructionSet set)
     {
         (TinyModel tiny, double[][] all) = Oracle("window over pages", TensorType.F32, 132);
-        using LanguageModel model = tiny.Load(new LoadOptions { InstructionSet = set, Threads = 2 });
+        using LanguageModel model = tiny.Load(new LoadOptions { InstructionSet = set, Threads = 2, KeyValueType = KeyValueType.F32 });
         using Generator generator = model.CreateGenerator();
         int[] tokens = tiny.RandomTokens(132);
         generator.Append(tokens.AsSpan(0, count));
@@ -173,7 +173,7 @@ public sealed class DecoderTests
     public void Sequence_ThatFillsTheContext_IsRightToTheLastPosition(int context)
     {
         TinyModel tiny = new(Shapes["grouped"] with { Context = context });
-        using LanguageModel model = tiny.Load();
+        using LanguageModel model = tiny.Load(new LoadOptions { Threads = 2, KeyValueType = KeyValueType.F32 });
         using Generator generator = model.CreateGenerator(new GenerationOptions { Temperature = 0 });
         generator.Append(tiny.RandomTokens(context - 1));
         int token = generator.Next();

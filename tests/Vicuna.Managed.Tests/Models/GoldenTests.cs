@@ -32,7 +32,7 @@ public sealed class GoldenTests
     [MemberData(nameof(Cases))]
     public void Logits_OfTheGoldenPrompts_AreThoseOfTheIndependentImplementation(string model, string golden, string key, InstructionSet set)
     {
-        using LanguageModel loaded = LanguageModel.Load(SharedFolder.Require(model), new LoadOptions { InstructionSet = set, Threads = 2 });
+        using LanguageModel loaded = LanguageModel.Load(SharedFolder.Require(model), new LoadOptions { InstructionSet = set, Threads = 2, KeyValueType = KeyValueType.F32 });
         using JsonDocument json = JsonDocument.Parse(File.ReadAllBytes(SharedFolder.Require(golden)));
         JsonElement cases = json.RootElement.GetProperty(key);
         int seen = 0;
@@ -49,7 +49,7 @@ public sealed class GoldenTests
     [MemberData(nameof(Tiers.All), MemberType = typeof(Tiers))]
     public void Logits_OfTheEmbeddedModel_AreThoseOfTheIndependentImplementation(InstructionSet set)
     {
-        using LanguageModel model = LanguageModel.Load(PicoVicuna.Folder, new LoadOptions { InstructionSet = set, Threads = 2 });
+        using LanguageModel model = LanguageModel.Load(PicoVicuna.Folder, new LoadOptions { InstructionSet = set, Threads = 2, KeyValueType = KeyValueType.F32 });
         using JsonDocument json = PicoVicuna.Golden();
         foreach (JsonElement item in json.RootElement.GetProperty("cases").EnumerateArray())
         {
@@ -77,7 +77,7 @@ public sealed class GoldenTests
     [Fact]
     public void Perplexity_OfTheGoldenText_IsThatOfTheIndependentImplementation()
     {
-        using LanguageModel model = LanguageModel.Load(SharedFolder.Require("models/stories260k"));
+        using LanguageModel model = LanguageModel.Load(SharedFolder.Require("models/stories260k"), new LoadOptions { KeyValueType = KeyValueType.F32 });
         using JsonDocument json = JsonDocument.Parse(File.ReadAllBytes(SharedFolder.Require("goldens/stories260k.json")));
         JsonElement golden = json.RootElement.GetProperty("perplexity");
         PerplexityResult result = Perplexity.Measure(model, [Ints(golden, "ids")]);

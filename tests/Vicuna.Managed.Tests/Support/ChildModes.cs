@@ -90,12 +90,28 @@ internal static class ChildModes
         hash.Add(gate);
         operations.Rotate(gate.AsSpan(0, 374), x.AsSpan(0, 187), x.AsSpan(188, 187), 1, 1, 374, RopeStyle.Halves);
         hash.Add(gate);
-        float[] maxima = [float.NegativeInfinity, float.NegativeInfinity];
-        float[] sums = new float[2];
-        float[] output = new float[2 * 25];
-        operations.AttendPage(x.AsSpan(0, 50), x.AsSpan(50, 250), x.AsSpan(100, 250), 0.01f, maxima, sums, output, new float[Attention.ScoreElements(2)]);
-        operations.FinishAttention(sums, output);
-        hash.Add(output);
+        float[] output = new float[25];
+        foreach (KvType type in Enum.GetValues<KvType>())
+        {
+            byte[] keys = new byte[new KvShape(1, 1, 25, type).RunBytes];
+            byte[] values = new byte[keys.Length];
+            for (int slot = 0; slot < 5; slot++)
+            {
+                operations.Store(type, x.AsSpan(50 + (25 * slot), 25), keys, slot, transposed: true);
+                operations.Store(type, x.AsSpan(100 + (25 * slot), 25), values, slot, transposed: false);
+            }
+
+            AttentionRows heads = new(new float[AttentionRows.ScratchElements(25)], 5, 25);
+            for (int row = 0; row < heads.Count; row++)
+            {
+                heads.Set(row, 4, x.AsSpan(25 * row, 25));
+            }
+
+            operations.AttendPage(type, heads, keys, values, 0, int.MaxValue, 0.01f);
+            operations.FinishAttention(heads, 4, output);
+            hash.Add(output);
+        }
+
         return hash.Value;
     }
 

@@ -1,0 +1,19 @@
+using System.Runtime.Intrinsics;
+
+namespace Vicuna.Managed.Kernels.Ops;
+
+/// <summary>Reads stored elements of keys and values, widened to f32 in registers: exact for every number, and a NaN stays one.</summary>
+internal interface IKvElement
+{
+    /// <summary>Which type this is.</summary>
+    static abstract KvType Type { get; }
+
+    /// <summary>Widens element number <paramref name="index"/>.</summary>
+    static abstract float Load(ref byte source, nuint index);
+
+    /// <summary>Widens 8 elements from number <paramref name="index"/> on.</summary>
+    static abstract Vector256<float> Load256(ref byte source, nuint index);
+
+    /// <summary>Widens 16 elements from number <paramref name="index"/> on.</summary>
+    static abstract Vector512<float> Load512(ref byte source, nuint index);
+}

@@ -1,0 +1,156 @@
+using Vicuna.Managed.Models;
+
+namespace Vicuna.Managed.Generation;
+
+/// <summary>
+/// Sequences of one model that share its passes: the weights are read once for all of them. Sequences may come and go between passes. What
+/// a sequence computes is bit for bit what it would compute alone. Not safe for concurrent use.
+/// </summary>
+/// <param name="decoder">The model.</param>
+internal sealed class SequenceBatch(Decoder decoder)
+{
+    private readonly List<Sequence> _sequences = [];
+    private readonly List<int> _missing = [];
+    private readonly List<Part> _parts = [];
+    private readonly int[] _tokens = new int[decoder.ChunkTokens];
+    private readonly SequenceSlice[] _slices = new SequenceSlice[decoder.ChunkTokens];
+    private readonly int[] _rows = new int[DecoderState.LogitsRows];
+
+    /// <summary>The sequences.</summary>
+    public IReadOnlyList<Sequence> Sequences => _sequences;
+
+    /// <summary>Adds a sequence of the model; it needs at least one token. The caller goes on owning it.</summary>
+    public void Add(Sequence sequence) => _sequences.Add(sequence);
+
+    /// <summary>Takes a sequence out.</summary>
+    public void Remove(Sequence sequence) => _sequences.Remove(sequence);
+
+    /// <summary>
+    /// Runs one pass over what the sequences lack: single tokens first, so that nobody's answer waits for another's prompt, then prompts in the
+    /// order of the sequences, as much of them as a pass holds. If it fails or is cancelled, the sequences are as before.
+    /// </summary>
+    /// <param name="cancellationToken">Checked before each piece of each product.</param>
+    /// <returns>Sequences that know the logits for their next token now; when it is less than all, call again.</returns>
+    /// <exception cref="InvalidOperationException">A sequence is empty, or another call on one is under way.</exception>
+    /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
+    /// <exception cref="ObjectDisposedException">A sequence or the model has been disposed.</exception>
+    public int Step(CancellationToken cancellationToken)
+    {
+        _missing.Clear();
+        try
+        {
+            foreach (Sequence sequence in _sequences)
+            {
+                sequence.Guard.Enter();
+                _missing.Add(0);
+                _missing[^1] = sequence.FindMissing();
+            }
+
+            ChooseParts();
+            if (_parts.Count > 0)
+            {
+                Run(cancellationToken);
+            }
+
+            int ready = 0;
+            for (int i = 0; i < _sequences.Count; i++)
+            {
+                ready += _missing[i] == 0 ? 1 : 0;
+            }
+
+            return ready;
+        }
+        finally
+        {
+            // Those that were entered: the first that refused ended the loop.
+            for (int i = 0; i < _missing.Count; i++)
+            {
+                _sequences[i].Guard.Exit();
+            }
+        }
+    }
+
+    private void ChooseParts()
+    {
+        _parts.Clear();
+        int room = decoder.ChunkTokens;
+        for (int i = 0; i < _sequences.Count && room > 0; i++)
+        {
+            if (_missing[i] == 1)
+            {
+                _parts.Add(new Part(i, 1));
+                room--;
+            }
+        }
+
+        for (int i = 0; i < _sequences.Count && room > 0; i++)
+        {
+            if (_missing[i] > 1)
+            {
+                _parts.Add(new Part(i, Math.Min(_missing[i], room)));
+                room -= _parts[^1].Tokens;
+            }
+        }
+    }
+
+    private void Run(CancellationToken cancellationToken)
+    {
+        int tokens = 0;
+        for (int i = 0; i < _parts.Count; i++)
+        {
+            Sequence sequence = _sequences[_parts[i].Sequence];
+            sequence.MissingTokens(_parts[i].Tokens).CopyTo(_tokens.AsSpan(tokens));
+            _slices[i] = new SequenceSlice(sequence.Cache, _parts[i].Tokens);
+            tokens += _parts[i].Tokens;
+        }
+
+        DecoderState state = decoder.RentState();
+        try
+        {
+            decoder.Forward(_tokens.AsSpan(0, tokens), _slices.AsSpan(0, _parts.Count), state, null, cancellationToken);
+            TakeLogits(state, cancellationToken);
+        }
+        finally
+        {
+            decoder.ReturnState(state);
+            Array.Clear(_slices);
+        }
+    }
+
+    // Hands out logits to the sequences that have no tokens left, as many at a time as one product takes.
+    private void TakeLogits(DecoderState state, CancellationToken cancellationToken)
+    {
+        int vocabulary = decoder.Config.VocabSize;
+        int token = -1;
+        int first = 0;
+        int count = 0;
+        for (int i = 0; i < _parts.Count; i++)
+        {
+            token += _parts[i].Tokens;
+            _missing[_parts[i].Sequence] -= _parts[i].Tokens;
+            if (_missing[_parts[i].Sequence] == 0)
+            {
+                _rows[count++] = token;
+            }
+
+            if (count < DecoderState.LogitsRows && i < _parts.Count - 1)
+            {
+                continue;
+            }
+
+            ReadOnlySpan<float> logits = count > 0 ? decoder.Logits(state, _rows.AsSpan(0, count), cancellationToken) : [];
+            for (int row = 0; first <= i; first++)
+            {
+                if (_missing[_parts[first].Sequence] == 0)
+                {
+                    _sequences[_parts[first].Sequence].AcceptLogits(logits.Slice(row++ * vocabulary, vocabulary));
+                }
+            }
+
+            count = 0;
+        }
+    }
+
+    /// <summary>What a sequence has in the pass.</summary>
+    private readonly record struct Part(int Sequence, int Tokens);
+}
