@@ -23,6 +23,11 @@ try
     using LanguageModel model = modelPath is null
         ? LanguageModel.LoadFiles(EmbeddedFiles.Read(Assembly.GetExecutingAssembly(), "pico-vicuna/"))
         : await LanguageModel.LoadAsync(modelPath, cancellationToken: interrupt.Token);
+    if (model.InstructionSetNotice is { } notice)
+    {
+        Console.Error.WriteLine(notice);
+    }
+
     using ChatSession chat = model.CreateChat();
 
     if (question.Length > 0)

@@ -24,6 +24,10 @@ internal sealed class CommonOptions
 
     private readonly Option<string> _cache = new("--kv") { Description = "Storage of keys and values. This version has f32.", DefaultValueFactory = _ => "f32" };
 
+    private readonly Option<bool> _resident = new("--resident") { Description = "Copy the weights into memory; by default their files are mapped." };
+
+    private readonly Option<bool> _hugePages = new("--huge-pages") { Description = "Ask Linux for large pages for weights that are copied into memory." };
+
     private readonly Option<bool> _json = new("--json") { Description = "Print JSON, one object a line." };
 
     /// <summary>Adds the options to a verb.</summary>
@@ -43,6 +47,8 @@ internal sealed class CommonOptions
             command.Add(_isa);
             command.Add(_quantize);
             command.Add(_cache);
+            command.Add(_resident);
+            command.Add(_hugePages);
         }
     }
 
@@ -74,6 +80,8 @@ internal sealed class CommonOptions
             PromptFormatter = formatter,
             Threads = parsed.GetValue(_threads),
             PrefillThreads = parsed.GetValue(_prefillThreads),
+            CopyToMemory = parsed.GetValue(_resident),
+            HugePages = parsed.GetValue(_hugePages),
             InstructionSet = parsed.GetValue(_isa) switch
             {
                 "scalar" => InstructionSet.Scalar,
@@ -86,6 +94,11 @@ internal sealed class CommonOptions
         foreach (string warning in model.Info.Warnings)
         {
             Console.Error.WriteLine($"vicuna: warning: {warning}");
+        }
+
+        if (model.InstructionSetNotice is { } notice)
+        {
+            Console.Error.WriteLine($"vicuna: warning: {notice}");
         }
 
         return model;

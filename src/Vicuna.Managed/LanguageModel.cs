@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using Vicuna.Managed.Chat;
 using Vicuna.Managed.Checkpoints;
 using Vicuna.Managed.Generation;
@@ -58,6 +59,14 @@ public sealed class LanguageModel : IDisposable
         IsaTier.Avx2 => InstructionSet.Avx2,
         _ => InstructionSet.Scalar,
     };
+
+    /// <summary>
+    /// A line to show to the user where <see cref="InstructionSet.Best"/> is less than the CPU has, above all in a program that was compiled ahead of
+    /// time without <c>IlcInstructionSet</c>; null where all is well or the instruction set was chosen by <see cref="LoadOptions.InstructionSet"/>.
+    /// </summary>
+    public string? InstructionSetNotice => _options.InstructionSet == InstructionSet.Best
+        ? CpuTier.Notice(_decoder.Tier, CpuTier.OfThisCpu, !RuntimeFeature.IsDynamicCodeCompiled)
+        : null;
 
     /// <summary>Options where the caller has none: the model's <c>generation_config.json</c>; greedy where it says nothing of sampling.</summary>
     public GenerationOptions DefaultOptions => _checkpoint.DefaultOptions;
@@ -315,6 +324,7 @@ public sealed class LanguageModel : IDisposable
         Checkpoint checkpoint = open(new TensorSetOptions
         {
             Resident = options.CopyToMemory,
+            HugePages = options.HugePages,
             AllowSymlinks = options.AllowSymbolicLinks,
             Progress = progress is null ? null : (file, done, total) => progress.Report(new LoadProgress(file, done, total)),
         });

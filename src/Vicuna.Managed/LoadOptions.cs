@@ -32,6 +32,12 @@ public sealed record LoadOptions
     /// </summary>
     public bool CopyToMemory { get; init; }
 
+    /// <summary>
+    /// True asks Linux for large pages for weights that are copied into memory (<see cref="CopyToMemory"/>, <see cref="LanguageModel.LoadFiles"/>), which can
+    /// speed up reading them, above all in virtual machines. A hint: the system may not follow it. Of no effect on mapped files and elsewhere.
+    /// </summary>
+    public bool HugePages { get; init; }
+
     /// <summary>True (the default) follows symbolic links, as which the hub's cache stores files. False refuses them, for folders that others can write to.</summary>
     public bool AllowSymbolicLinks { get; init; } = true;
 

@@ -195,6 +195,25 @@ public sealed class CliTests
         Assert.Equal(["model", "machine", "limits", "prefill", "decode", "memory"], outcome.Lines.Select(line => line.Split(' ')[0]));
     }
 
+    [Fact]
+    public void Logits_OfResidentWeights_AreThoseOfMappedOnes()
+    {
+        string folder = RepositoryFolder.Find("samples/models/pico-vicuna");
+        string[] arguments = ["logits", "--model", folder, "--ids", "1,267,289", "--json"];
+        Assert.Equal(Tool.Vicuna(arguments).Output, Tool.Vicuna([.. arguments, "--resident", "--huge-pages"]).Output);
+    }
+
+    // A knob of the runtime takes away what the CPU has; that must not go unnoticed.
+    [Fact]
+    public void Generate_WithInstructionsTurnedOff_SaysSoOnce()
+    {
+        Assert.SkipUnless(Done("bench", "--prompt-tokens", "1", "--new-tokens", "1", "--repeat", "1", "--json").GetProperty("isa").GetString() != "scalar", "There is nothing to turn off.");
+        Tool.Outcome outcome = Tool.Run(Tool.VicunaPath, ["logits", "--ids", "1", "--json"], null, null, new() { ["DOTNET_EnableAVX2"] = "0" });
+        Assert.Equal(0, outcome.ExitCode);
+        Assert.Contains("Computing with 'scalar' on a CPU that has 'avx", Assert.Single(outcome.Error.Trim().Split('\n')), StringComparison.Ordinal);
+        Assert.Empty(Tool.Run(Tool.VicunaPath, ["logits", "--ids", "1", "--json", "--isa", "scalar"], null, null, new() { ["DOTNET_EnableAVX2"] = "0" }).Error);
+    }
+
     [Theory]
     [InlineData("'nonsense'", "nonsense")]
     [InlineData("--bogus", "generate", "--prompt", "a", "--bogus")]

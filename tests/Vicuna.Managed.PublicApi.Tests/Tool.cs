@@ -15,7 +15,7 @@ internal static class Tool
 
     public static Outcome Vicuna(params string[] arguments) => Run(VicunaPath, arguments, workingFolder: null, input: null);
 
-    public static Outcome Run(string program, IEnumerable<string> arguments, string? workingFolder, string? input)
+    public static Outcome Run(string program, IEnumerable<string> arguments, string? workingFolder, string? input, Dictionary<string, string>? environment = null)
     {
         ProcessStartInfo start = new(program, arguments)
         {
@@ -24,6 +24,11 @@ internal static class Tool
             RedirectStandardInput = true,
             WorkingDirectory = workingFolder ?? Environment.CurrentDirectory,
         };
+        foreach ((string name, string value) in environment ?? [])
+        {
+            start.Environment[name] = value;
+        }
+
         using Process process = Process.Start(start)!;
         Task<string> output = process.StandardOutput.ReadToEndAsync();
         Task<string> error = process.StandardError.ReadToEndAsync();

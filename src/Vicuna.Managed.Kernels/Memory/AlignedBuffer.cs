@@ -14,8 +14,8 @@ internal sealed unsafe class AlignedBuffer : MemoryBlock
     private static long s_allocated;
     private readonly nint _memory;
 
-    private AlignedBuffer(byte* memory, long length)
-        : base((byte*)(((nint)memory + Alignment - 1) & -Alignment), length)
+    private AlignedBuffer(byte* memory, byte* start, long length)
+        : base(start, length)
     {
         _memory = (nint)memory;
         Interlocked.Add(ref s_allocated, length);
@@ -29,14 +29,24 @@ internal sealed unsafe class AlignedBuffer : MemoryBlock
     public static long AllocatedBytes => Interlocked.Read(ref s_allocated);
 
     /// <summary>Allocates <paramref name="length"/> zeroed bytes.</summary>
+    /// <param name="length">Size in bytes.</param>
+    /// <param name="hugePages">Whether the system is asked for large pages; see <see cref="HugePages"/>. Of no effect on buffers smaller than one.</param>
     /// <exception cref="ArgumentOutOfRangeException">The length is negative.</exception>
     /// <exception cref="OutOfMemoryException">The system has no such memory.</exception>
-    public static AlignedBuffer Allocate(long length)
+    public static AlignedBuffer Allocate(long length, bool hugePages = false)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(length);
         // calloc knows which memory comes zeroed from the system and does not touch it; the aligned allocator has no such form.
-        nuint bytes = checked((nuint)length + Alignment);
-        return new AlignedBuffer((byte*)NativeMemory.AllocZeroed(bytes), length);
+        bool isHuge = hugePages && length >= HugePages.Bytes;
+        nint alignment = isHuge ? HugePages.Bytes : Alignment;
+        byte* memory = (byte*)NativeMemory.AllocZeroed(checked((nuint)length + (nuint)alignment));
+        byte* start = (byte*)(((nint)memory + alignment - 1) & -alignment);
+        if (isHuge)
+        {
+            HugePages.Advise((nint)start, (nuint)length);
+        }
+
+        return new AlignedBuffer(memory, start, length);
     }
 
     /// <summary>Allocates <paramref name="count"/> zeroed f32 values.</summary>

@@ -57,15 +57,16 @@ internal sealed unsafe class MappedFile : MemoryBlock
     /// <param name="path">A regular file of at least one byte.</param>
     /// <param name="progress">Called with the bytes read so far; may be null.</param>
     /// <param name="cancellationToken">Checked between chunks of 16 MB.</param>
+    /// <param name="hugePages">Whether the system is asked for large pages.</param>
     /// <exception cref="FileNotFoundException">There is no such file.</exception>
     /// <exception cref="IOException">The file is empty, is not a regular file, shrank while it was read, or cannot be read.</exception>
     /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
-    public static AlignedBuffer LoadResident(string path, Action<long>? progress, CancellationToken cancellationToken)
+    public static AlignedBuffer LoadResident(string path, Action<long>? progress, CancellationToken cancellationToken, bool hugePages = false)
     {
         Check(path);
         using SafeFileHandle handle = File.OpenHandle(path, FileMode.Open, FileAccess.Read, FileShare.Read, FileOptions.SequentialScan);
         long length = RandomAccess.GetLength(handle);
-        AlignedBuffer buffer = AlignedBuffer.Allocate(length);
+        AlignedBuffer buffer = AlignedBuffer.Allocate(length, hugePages);
         try
         {
             for (long done = 0; done < length;)

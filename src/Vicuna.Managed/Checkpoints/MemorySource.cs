@@ -34,7 +34,7 @@ internal sealed class MemorySource(IReadOnlyDictionary<string, ReadOnlyMemory<by
             {
                 cancellationToken.ThrowIfCancellationRequested();
                 ReadOnlyMemory<byte> bytes = Read(shard, int.MaxValue);
-                AlignedBuffer block = AlignedBuffer.Allocate(bytes.Length);
+                AlignedBuffer block = AlignedBuffer.Allocate(bytes.Length, options.HugePages);
                 blocks.Add((shard, block));
                 bytes.Span.CopyTo(block.Writable(0, bytes.Length));
             }

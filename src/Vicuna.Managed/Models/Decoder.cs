@@ -26,6 +26,7 @@ internal sealed class Decoder : IDisposable
     /// <param name="weights">The weights; whoever loaded them frees them.</param>
     /// <param name="tier">Instruction set.</param>
     /// <param name="threads">Threads that compute.</param>
+    /// <param name="prefillThreads">Threads that compute where a sequence has several tokens in a pass.</param>
     /// <param name="keyValueType">How keys and values are stored.</param>
     /// <param name="chunkTokens">Most tokens of one pass.</param>
     public Decoder(ModelConfig config, DecoderWeights weights, IsaTier tier, int threads, int prefillThreads, KeyValueType keyValueType, int chunkTokens)

@@ -110,7 +110,7 @@ internal sealed class TensorSet : IDisposable
             throw new ModelFormatException(layout.IndexFile, $"expected 1 to {ShardedIndex.MaxBytes} bytes, found {length}", null);
         }
 
-        using MemoryBlock block = OpenBlock(path, length, resident: true, null, CancellationToken.None);
+        using MemoryBlock block = OpenBlock(path, length, new TensorSetOptions { Resident = true }, null, CancellationToken.None);
         return ShardedIndex.Read(block.Bytes(0, (int)block.Length), layout.IndexFile, layout.ShardSuffix);
     }
 
@@ -135,7 +135,7 @@ internal sealed class TensorSet : IDisposable
                 cancellationToken.ThrowIfCancellationRequested();
                 long before = done;
                 Action<long>? progress = options.Progress is { } report ? bytes => report(name, before + bytes, total) : null;
-                files.Add((name, OpenBlock(Path.Combine(folder, name), length, options.Resident, progress, cancellationToken)));
+                files.Add((name, OpenBlock(Path.Combine(folder, name), length, options, progress, cancellationToken)));
                 done += length;
             }
         }
@@ -245,16 +245,18 @@ internal sealed class TensorSet : IDisposable
         return info.Length;
     });
 
-    private static MemoryBlock OpenBlock(string path, long length, bool resident, Action<long>? progress, CancellationToken cancellationToken)
+    private static MemoryBlock OpenBlock(string path, long length, TensorSetOptions options, Action<long>? progress, CancellationToken cancellationToken)
     {
-        MemoryBlock block = Reading<MemoryBlock>(path, () => resident ? MappedFile.LoadResident(path, progress, cancellationToken) : MappedFile.Open(path));
+        MemoryBlock block = Reading<MemoryBlock>(path, () => options.Resident
+            ? MappedFile.LoadResident(path, progress, cancellationToken, options.HugePages)
+            : MappedFile.Open(path));
         if (block.Length != length)
         {
             block.Dispose();
             throw new ModelFormatException(Path.GetFileName(path), $"expected {length} bytes, found {block.Length}: the file has just been changed", null);
         }
 
-        if (!resident)
+        if (!options.Resident)
         {
             progress?.Invoke(length);
         }

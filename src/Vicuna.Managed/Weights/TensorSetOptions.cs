@@ -9,6 +9,9 @@ internal sealed record TensorSetOptions
     /// </summary>
     public bool Resident { get; init; }
 
+    /// <summary>Whether the system is asked for large pages where files are copied into memory.</summary>
+    public bool HugePages { get; init; }
+
     /// <summary>
     /// True (the default) follows symbolic links, as which the hub's caches store every file. False refuses files that are links: for
     /// servers that load folders which others can write to. The folder itself may be a link in both cases.

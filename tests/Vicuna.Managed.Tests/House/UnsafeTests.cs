@@ -21,7 +21,8 @@ public sealed partial class UnsafeTests
         { @"\bNativeMemory\b", $"{Kernels}Memory/" },
         { @"\bAggressiveOptimization\b", string.Empty },
         { @"\bSkipLocalsInit\b", string.Empty },
-        { @"\bDllImport\b|\bLibraryImport\b", string.Empty },
+        { @"\bDllImport\b", string.Empty },
+        { @"\bLibraryImport\b", $"{Kernels}Memory/" },
     };
 
     [Theory]
