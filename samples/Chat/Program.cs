@@ -3,6 +3,11 @@
 //   dotnet run -c Release --project samples/Chat                          answers a first question, then asks for yours
 //   dotnet run -c Release --project samples/Chat -- "What is 2 plus 5?"   answers and ends
 //   dotnet run -c Release --project samples/Chat -- --model PATH          talks to a model of your own (a folder or a .gguf file)
+//
+// As one native executable (Native AOT; it needs a C compiler, and runs on CPUs like the building machine's; say x86-64-v3 for any since 2013):
+//   dotnet publish -c Release -r linux-x64 -p:PublishAot=true -p:IlcInstructionSet=native samples/Chat
+// As one trimmed file with the runtime in it:
+//   dotnet publish -c Release -r linux-x64 --self-contained -p:PublishTrimmed=true -p:PublishSingleFile=true samples/Chat
 using System.Reflection;
 using Vicuna.Managed;
 
