@@ -20,7 +20,7 @@ internal sealed class CommonOptions
 
     private readonly Option<string> _isa = new("--isa") { Description = "Instruction set.", DefaultValueFactory = _ => "best" };
 
-    private readonly Option<string> _quantize = new("--quantize") { Description = "Quantization at load. This version has none.", DefaultValueFactory = _ => "none" };
+    private readonly Option<string> _quantize = new("--quantize") { Description = "Quantization of the weights at load: none, q8 or q4.", DefaultValueFactory = _ => "none" };
 
     private readonly Option<string> _cache = new("--kv") { Description = "Storage of keys and values. This version has f32.", DefaultValueFactory = _ => "f32" };
 
@@ -36,7 +36,7 @@ internal sealed class CommonOptions
     public CommonOptions(Command command, bool computes)
     {
         _isa.AcceptOnlyFromAmong("best", "scalar", "avx2", "avx512");
-        _quantize.AcceptOnlyFromAmong("none");
+        _quantize.AcceptOnlyFromAmong("none", "q8", "q4");
         _cache.AcceptOnlyFromAmong("f32");
         command.Add(_model);
         command.Add(_json);
@@ -82,6 +82,12 @@ internal sealed class CommonOptions
             PrefillThreads = parsed.GetValue(_prefillThreads),
             CopyToMemory = parsed.GetValue(_resident),
             HugePages = parsed.GetValue(_hugePages),
+            Quantization = parsed.GetValue(_quantize) switch
+            {
+                "q8" => Quantization.Q8,
+                "q4" => Quantization.Q4,
+                _ => Quantization.None,
+            },
             InstructionSet = parsed.GetValue(_isa) switch
             {
                 "scalar" => InstructionSet.Scalar,

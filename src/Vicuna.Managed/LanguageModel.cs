@@ -18,20 +18,21 @@ public sealed class LanguageModel : IDisposable
     private const int MaxThreads = 1024;
 
     private readonly Checkpoint _checkpoint;
+    private readonly DecoderWeights _weights;
     private readonly Decoder _decoder;
     private readonly LoadOptions _options;
     private readonly HashSet<int> _endIds;
     private volatile bool _disposed;
 
-    private LanguageModel(Checkpoint checkpoint, LoadOptions options, IsaTier tier)
+    private LanguageModel(Checkpoint checkpoint, LoadOptions options, IsaTier tier, CancellationToken cancellationToken)
     {
         _checkpoint = checkpoint;
         _options = options;
-        DecoderWeights weights = DecoderWeights.Bind(checkpoint.Config, checkpoint.Tensors.Tensors, checkpoint.Name, tier, checkpoint.RopeStyle);
-        Info = checkpoint.Describe(weights.UnusedTensors) with { KeyValueType = options.KeyValueType };
+        _weights = Bind(checkpoint, options, tier, cancellationToken);
+        Info = checkpoint.Describe(_weights.UnusedTensors) with { KeyValueType = options.KeyValueType };
         _endIds = [.. checkpoint.EndOfSequenceIds];
-        int threads = options.Threads ?? Math.Min(Environment.ProcessorCount, MaxThreads);
-        _decoder = new Decoder(checkpoint.Config, weights, tier, threads, options.PrefillThreads ?? threads, options.KeyValueType, options.PrefillChunkTokens);
+        int threads = ThreadsOf(options);
+        _decoder = new Decoder(checkpoint.Config, _weights, tier, threads, options.PrefillThreads ?? threads, options.KeyValueType, options.PrefillChunkTokens);
     }
 
     /// <summary>What the checkpoint is.</summary>
@@ -51,6 +52,9 @@ public sealed class LanguageModel : IDisposable
 
     /// <summary>How keys and values are stored.</summary>
     public KeyValueType KeyValueType => _options.KeyValueType;
+
+    /// <summary>Quantization at load that was asked for.</summary>
+    public Quantization Quantization => _options.Quantization;
 
     /// <summary>Vector instructions in use; never <see cref="Managed.InstructionSet.Best"/>.</summary>
     public InstructionSet InstructionSet => _decoder.Tier switch
@@ -97,7 +101,7 @@ public sealed class LanguageModel : IDisposable
     /// <exception cref="PlatformNotSupportedException">The CPU lacks the instructions that were asked for.</exception>
     /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
     public static LanguageModel Load(string path, LoadOptions? options = null, CancellationToken cancellationToken = default) =>
-        Load(options, tensorOptions => Checkpoint.Open(path, tensorOptions, cancellationToken));
+        Load(options, tensorOptions => Checkpoint.Open(path, tensorOptions, cancellationToken), cancellationToken);
 
     /// <summary>Loads a model from files in memory, for example from <see cref="EmbeddedFiles.Read"/>.</summary>
     /// <param name="files">The files of a Hugging Face folder by name: config.json, model.safetensors, tokenizer.model and so on.</param>
@@ -110,7 +114,7 @@ public sealed class LanguageModel : IDisposable
     {
         ArgumentNullException.ThrowIfNull(files);
         MemorySource source = new(files);
-        return Load(options, tensorOptions => HuggingFaceCheckpoint.Open(source.Name, source, tensorOptions, CancellationToken.None));
+        return Load(options, tensorOptions => HuggingFaceCheckpoint.Open(source.Name, source, tensorOptions, CancellationToken.None), CancellationToken.None);
     }
 
     /// <summary>Loads a model on a thread of its own.</summary>
@@ -270,6 +274,7 @@ public sealed class LanguageModel : IDisposable
         {
             _disposed = true;
             _decoder.Dispose();
+            _weights.Dispose();
             _checkpoint.Dispose();
         }
     }
@@ -301,7 +306,7 @@ public sealed class LanguageModel : IDisposable
         return new TextGeneration(generator, _checkpoint.Tokenizer, ends, stops, stripLeadingSpace: isTurn);
     }
 
-    private static LanguageModel Load(LoadOptions? options, Func<TensorSetOptions, Checkpoint> open)
+    private static LanguageModel Load(LoadOptions? options, Func<TensorSetOptions, Checkpoint> open, CancellationToken cancellationToken)
     {
         options ??= new LoadOptions();
         Check(options.Threads, 1, MaxThreads, nameof(options.Threads));
@@ -310,6 +315,11 @@ public sealed class LanguageModel : IDisposable
         if (!Enum.IsDefined(options.KeyValueType))
         {
             throw new ArgumentOutOfRangeException(nameof(options), options.KeyValueType, "Not a storage type of keys and values.");
+        }
+
+        if (!Enum.IsDefined(options.Quantization))
+        {
+            throw new ArgumentOutOfRangeException(nameof(options), options.Quantization, "Not a quantization.");
         }
 
         IsaTier tier = options.InstructionSet switch
@@ -323,7 +333,8 @@ public sealed class LanguageModel : IDisposable
         IProgress<LoadProgress>? progress = options.Progress;
         Checkpoint checkpoint = open(new TensorSetOptions
         {
-            Resident = options.CopyToMemory,
+            // Packing copies all but the embedding, which it copies then too.
+            Resident = options.CopyToMemory && options.Quantization == Quantization.None,
             HugePages = options.HugePages,
             AllowSymlinks = options.AllowSymbolicLinks,
             Progress = progress is null ? null : (file, done, total) => progress.Report(new LoadProgress(file, done, total)),
@@ -331,13 +342,29 @@ public sealed class LanguageModel : IDisposable
         try
         {
             Check(options.ContextLength, 2, checkpoint.Config.MaxPositionEmbeddings, nameof(options.ContextLength));
-            return new LanguageModel(checkpoint, options, tier);
+            return new LanguageModel(checkpoint, options, tier, cancellationToken);
         }
         catch
         {
             checkpoint.Dispose();
             throw;
         }
+    }
+
+    private static int ThreadsOf(LoadOptions options) => options.Threads ?? Math.Min(Environment.ProcessorCount, MaxThreads);
+
+    private static DecoderWeights Bind(Checkpoint checkpoint, LoadOptions options, IsaTier tier, CancellationToken cancellationToken)
+    {
+        DecoderWeights weights = DecoderWeights.Bind(checkpoint.Config, checkpoint.Tensors.Tensors, checkpoint.Name, tier, checkpoint.RopeStyle);
+        if (!weights.Matrices.Any(matrix => WeightPacker.FormatFor(options.Quantization, matrix.Format, isHead: false) is not null))
+        {
+            return weights;
+        }
+
+        Action<string, long, long>? report = options.Progress is { } progress ? (name, done, total) => progress.Report(new LoadProgress(name, done, total)) : null;
+        int threads = Math.Max(ThreadsOf(options), options.PrefillThreads ?? 1);
+        using WeightPacker packer = new(checkpoint.Config, options.Quantization, tier, threads, options.HugePages, report, cancellationToken);
+        return packer.Pack(weights, checkpoint.Name, options.CopyToMemory && options.Quantization != Quantization.None);
     }
 
     private static void Check(int? value, int least, int most, string name)

@@ -23,6 +23,12 @@ public sealed record LoadOptions
     /// <summary>Most tokens of a sequence, 2 or more. Default, and most: what the model was made for (<c>max_position_embeddings</c>).</summary>
     public int? ContextLength { get; init; }
 
+    /// <summary>
+    /// Quantization of the weight matrices when the model is loaded. Default: none, which maps and computes with what the files hold (GGUF's Q8_0
+    /// and Q4_0 are rearranged without loss).
+    /// </summary>
+    public Quantization Quantization { get; init; }
+
     /// <summary>How keys and values are stored. Default: half precision.</summary>
     public KeyValueType KeyValueType { get; init; }
 

@@ -165,7 +165,7 @@ internal static partial class FloatPanel
         int whole = columns - tail;
         for (int row = 0; row < (group + RowTile - 1) / RowTile * RowTile; row++)
         {
-            Span<float> target = panel[(row / RowTile * RowTile * whole)..][(row % RowTile * width)..];
+            Span<float> target = whole == 0 ? [] : panel[(row / RowTile * RowTile * whole)..][(row % RowTile * width)..];
             if (row >= group)
             {
                 for (int k = 0; k < whole; k += width)

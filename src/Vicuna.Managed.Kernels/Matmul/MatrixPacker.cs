@@ -20,18 +20,18 @@ internal sealed class MatrixPacker<TFormat> : MatrixPacker
     private readonly bool _lossless;
     private int _badRow = int.MaxValue;
 
-    private MatrixPacker(WeightMatrix source)
+    private MatrixPacker(WeightMatrix source, bool hugePages)
     {
         _source = source;
         _groups = PackedLayout.Groups(source.Columns);
         _lossless = source.Format == TFormat.LosslessSource;
-        _target = AlignedBuffer.Allocate(checked((long)PackedLayout.Blocks(source.Rows) * _groups * TFormat.GroupBytes));
+        _target = AlignedBuffer.Allocate(checked((long)PackedLayout.Blocks(source.Rows) * _groups * TFormat.GroupBytes), hugePages);
     }
 
     /// <inheritdoc cref="MatrixPacker.Pack"/>
-    public static WeightMatrix Pack(WeightMatrix source, IsaTier tier, WorkerPool pool, CancellationToken cancellationToken)
+    public static WeightMatrix Pack(WeightMatrix source, IsaTier tier, WorkerPool pool, bool hugePages, CancellationToken cancellationToken)
     {
-        MatrixPacker<TFormat> job = new(source);
+        MatrixPacker<TFormat> job = new(source, hugePages);
         try
         {
             pool.Run(job, PackedLayout.Blocks(source.Rows), 1, cancellationToken);
@@ -110,17 +110,27 @@ internal abstract class MatrixPacker : ParallelJob
     /// <param name="source">The stored matrix, <c>[rows, cols]</c>.</param>
     /// <param name="tier">The instruction set that will compute with it.</param>
     /// <param name="pool">The threads that share the work; scratch of a row filled up to whole groups.</param>
+    /// <param name="hugePages">Whether the system is asked for large pages.</param>
     /// <param name="cancellationToken">Checked before each chunk of rows.</param>
     /// <returns>The packed matrix; its region's block is the caller's to dispose.</returns>
     /// <exception cref="ArgumentOutOfRangeException">No such format.</exception>
     /// <exception cref="NotFiniteNumberException">A weight is infinite or NaN.</exception>
     /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
-    public static WeightMatrix Pack(string format, WeightMatrix source, IsaTier tier, WorkerPool pool, CancellationToken cancellationToken) => format switch
+    public static WeightMatrix Pack(
+        string format, WeightMatrix source, IsaTier tier, WorkerPool pool, bool hugePages = false, CancellationToken cancellationToken = default) => format switch
     {
-        "q8" => MatrixPacker<Q8>.Pack(source, tier, pool, cancellationToken),
-        "q4" => MatrixPacker<Q4>.Pack(source, tier, pool, cancellationToken),
+        "q8" => MatrixPacker<Q8>.Pack(source, tier, pool, hugePages, cancellationToken),
+        "q4" => MatrixPacker<Q4>.Pack(source, tier, pool, hugePages, cancellationToken),
         _ => throw new ArgumentOutOfRangeException(nameof(format), format, $"Expected one of {string.Join(", ", Formats)}."),
     };
+
+    /// <summary>Bytes that a matrix takes in a packed format.</summary>
+    /// <param name="format">One of <see cref="Formats"/>.</param>
+    /// <param name="rows">Rows, dimensionless.</param>
+    /// <param name="columns">Columns, dimensionless.</param>
+    public static long PackedBytes(string format, long rows, long columns) => checked(
+        (rows + PackedLayout.BlockRows - 1) / PackedLayout.BlockRows * ((columns + PackedLayout.GroupColumns - 1) / PackedLayout.GroupColumns)
+        * (format == Q8.Name ? Q8.GroupBytes : Q4.GroupBytes));
 
     /// <summary>Name of the packed format that takes a stored format over without loss, or null.</summary>
     public static string? LosslessFor(string storedFormat) =>

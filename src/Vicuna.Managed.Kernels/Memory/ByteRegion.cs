@@ -25,6 +25,9 @@ internal readonly struct ByteRegion
     /// <summary>Size in bytes.</summary>
     public long Length { get; }
 
+    /// <summary>See <see cref="MemoryBlock.Forget"/>.</summary>
+    public void Forget() => Block.Forget(_offset, Length);
+
     /// <summary>Bytes <paramref name="offset"/> to <paramref name="offset"/> + <paramref name="length"/> of this region.</summary>
     /// <exception cref="ArgumentOutOfRangeException">The range does not lie in the region.</exception>
     public ByteRegion Slice(long offset, long length)

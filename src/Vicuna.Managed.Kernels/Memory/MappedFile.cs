@@ -14,12 +14,14 @@ internal sealed unsafe class MappedFile : MemoryBlock
 
     private readonly MemoryMappedFile _file;
     private readonly MemoryMappedViewAccessor _view;
+    private readonly nint _start;
 
     private MappedFile(MemoryMappedFile file, MemoryMappedViewAccessor view, byte* start, long length)
         : base(start, length)
     {
         _file = file;
         _view = view;
+        _start = (nint)start;
     }
 
     /// <summary>Maps a whole file.</summary>
@@ -83,6 +85,21 @@ internal sealed unsafe class MappedFile : MemoryBlock
         {
             buffer.Dispose();
             throw;
+        }
+    }
+
+    /// <inheritdoc/>
+    public override void Forget(long offset, long length)
+    {
+        ByteRegion range = new(this, offset, length);
+        AddReference();
+        try
+        {
+            PageAdvice.Forget((nint)(_start + offset), range.Length);
+        }
+        finally
+        {
+            Release();
         }
     }
 

@@ -26,6 +26,14 @@ internal abstract unsafe class MemoryBlock : IDisposable
     /// <summary>The whole block as a region.</summary>
     public ByteRegion Region => new(this, 0, Length);
 
+    /// <summary>Says that a range will not be read again soon: pages that only mirror a file leave the process's memory. Changes nothing else.</summary>
+    /// <param name="offset">First byte.</param>
+    /// <param name="length">Bytes.</param>
+    /// <exception cref="ArgumentOutOfRangeException">The range does not lie in the block.</exception>
+    public virtual void Forget(long offset, long length)
+    {
+    }
+
     /// <summary>Keeps the memory alive until <see cref="Release"/>.</summary>
     /// <exception cref="ObjectDisposedException">The block has been disposed.</exception>
     public void AddReference()

@@ -3,7 +3,7 @@ using Vicuna.Managed.Kernels.Matmul;
 namespace Vicuna.Managed.Models;
 
 /// <summary>The weights of one Transformer block. Biases are empty where the model has none.</summary>
-internal sealed class BlockWeights
+internal sealed record BlockWeights
 {
     /// <summary>Gain before attention, f32 <c>[D]</c> (<c>input_layernorm.weight</c>).</summary>
     public required float[] AttentionNorm { get; init; }

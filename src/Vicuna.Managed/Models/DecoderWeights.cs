@@ -15,14 +15,18 @@ namespace Vicuna.Managed.Models;
 /// A model's weights, every one checked against the config: a missing or misshapen tensor is an error, never a random or zero weight.
 /// Matrices stay where they are mapped; only norm gains and biases are copied.
 /// </summary>
-internal sealed class DecoderWeights
+internal sealed class DecoderWeights : IDisposable
 {
     private const int FingerprintBytes = 256;
+
+    private readonly IReadOnlyList<MemoryBlock> _owned = [];
     private const string RopeFactorsName = "rope_freqs.weight";
 
     private DecoderWeights()
     {
     }
+
+    private DecoderWeights(IReadOnlyList<MemoryBlock> owned) => _owned = owned;
 
     /// <summary>Token embedding, <c>[V, D]</c> (<c>model.embed_tokens.weight</c>).</summary>
     public required WeightMatrix TokenEmbedding { get; init; }
@@ -48,8 +52,11 @@ internal sealed class DecoderWeights
     /// <summary>Tensors of the checkpoint that the model has no use for; old buffers that transformers ignores too are not listed.</summary>
     public required IReadOnlyList<string> UnusedTensors { get; init; }
 
-    /// <summary>Bytes of all matrices that a pass reads: without the embedding, of which a token takes one row.</summary>
-    public long BytesPerPass => Blocks.SelectMany(MatricesOf).Append(Output).Sum(matrix => matrix.Region.Length);
+    /// <summary>The matrices that a pass reads: without the embedding, of which a token takes one row.</summary>
+    public IEnumerable<WeightMatrix> Matrices => Blocks.SelectMany(MatricesOf).Append(Output);
+
+    /// <summary>Bytes of all matrices that a pass reads.</summary>
+    public long BytesPerPass => Matrices.Sum(matrix => matrix.Region.Length);
 
     /// <summary>Ties tensors to the places where the config needs them.</summary>
     /// <param name="config">The model's shape.</param>
@@ -111,6 +118,32 @@ internal sealed class DecoderWeights
             Memory = [.. tensors.Values.Select(tensor => tensor.Region.Block).Distinct()],
             UnusedTensors = [.. tensors.Keys.Where(name => !bind.Used.Contains(name) && !IsKnownBuffer(name, config)).Order(StringComparer.Ordinal)],
         };
+    }
+
+    /// <summary>The same model with packed matrices.</summary>
+    /// <param name="embedding">The embedding to look tokens up in.</param>
+    /// <param name="blocks">The blocks.</param>
+    /// <param name="head">The output head.</param>
+    /// <param name="owned">Memory that <see cref="Dispose"/> is to free.</param>
+    public DecoderWeights WithPacked(WeightMatrix embedding, BlockWeights[] blocks, WeightMatrix head, IReadOnlyList<MemoryBlock> owned) => new(owned)
+    {
+        TokenEmbedding = embedding,
+        Blocks = blocks,
+        FinalNorm = FinalNorm,
+        Output = head,
+        RopeFrequencies = RopeFrequencies,
+        RopeStyle = RopeStyle,
+        Memory = [.. blocks.SelectMany(MatricesOf).Append(head).Append(embedding).Select(matrix => matrix.Region.Block).Distinct()],
+        UnusedTensors = UnusedTensors,
+    };
+
+    /// <summary>Frees the memory that packing took; that of the files is the checkpoint's.</summary>
+    public void Dispose()
+    {
+        foreach (MemoryBlock block in _owned)
+        {
+            block.Dispose();
+        }
     }
 
     /// <summary>SHA-256 of the shape, the rotation, the gains of the blocks and the first bytes of every matrix. The caller holds the weights.</summary>

@@ -189,7 +189,7 @@ public sealed class FormatConformanceTests
         Assert.ThrowsAny<ArgumentException>(() => Multiply(0, 10, columns, -1, 10));
         if (format.BlockElements > 1)
         {
-            Assert.ThrowsAny<ArgumentException>(() => matrix.MultiplyRows(0, 10, new float[columns], 1, new float[10], new float[scratch.Length - 1]));
+            Assert.ThrowsAny<ArgumentException>(() => matrix.MultiplyRows(0, 10, new float[columns], 1, new float[10], new float[RowMajor.ScratchElements(columns) - 1]));
         }
 
         foreach (int row in new[] { -1, 10, int.MinValue, int.MaxValue })
@@ -246,7 +246,7 @@ public sealed class FormatConformanceTests
     }
 
     // A chain of n fused products loses at most n · 2^-24 of the sum of sizes; in practice errors cancel and 1e-6 is ample for these lengths.
-    private static void CheckAgainstF64(StoredMatrix matrix, float[] x, float[] y, string what)
+    internal static void CheckAgainstF64(StoredMatrix matrix, float[] x, float[] y, string what)
     {
         int columns = matrix.Columns;
         for (int token = 0; token < y.Length / matrix.Rows; token++)
@@ -277,7 +277,7 @@ public sealed class FormatConformanceTests
         private readonly GuardedBuffer _weights = GuardedBuffer.Allocate(elements * sizeof(float));
         private readonly GuardedBuffer _x = GuardedBuffer.Allocate(elements * sizeof(float));
         private readonly GuardedBuffer _y = GuardedBuffer.Allocate(MaxTokens * MaxRows * sizeof(float));
-        private readonly GuardedBuffer _scratch = GuardedBuffer.Allocate(elements * sizeof(float));
+        private readonly GuardedBuffer _scratch = GuardedBuffer.Allocate((elements + 4096) * sizeof(float));
 
         public ReadOnlySpan<float> Product(
             WeightFormat format, IsaTier tier, ReadOnlySpan<byte> stored, int rows, int columns, ReadOnlySpan<float> x, int tokens, bool atEnd)

@@ -21,7 +21,7 @@ public sealed class ThreadInvarianceTests
     [MemberData(nameof(Cases))]
     public void Multiply_AnyThreadCount_GivesTheSameBits(string formatName, string tierName)
     {
-        const int rows = 301, maxTokens = 7;
+        const int rows = 301, maxTokens = 14;
         WeightFormat format = WeightFormats.Find(formatName)!;
         Random random = new(1);
         int columns = format.BlockElements == 1 ? 333 : 512;
@@ -31,8 +31,7 @@ public sealed class ThreadInvarianceTests
         using AlignedBuffer x = AlignedBuffer.AllocateFloats(maxTokens * columns);
         using AlignedBuffer y = AlignedBuffer.AllocateFloats(maxTokens * rows);
         StoredMatrix.Activations(DataKind.ZeroMean, maxTokens * columns, random).CopyTo(x.Floats(0, maxTokens * columns));
-        MatmulJob job = new();
-        foreach (int tokens in new[] { 0, 1, 2, maxTokens })
+        foreach (int tokens in new[] { 0, 1, 2, 7, maxTokens })
         {
             float[] expected = new float[tokens * rows];
             matrix.MultiplyRows(0, rows, x.Floats(0, tokens * columns), tokens, expected, new float[MatmulJob.ScratchElements(columns)]);
@@ -40,13 +39,13 @@ public sealed class ThreadInvarianceTests
             {
                 using WorkerPool pool = new(threads, MatmulJob.ScratchElements(columns));
                 y.Floats(0, maxTokens * rows).Fill(float.NaN);
-                matrix.Multiply(job, pool, x, tokens, y);
+                matrix.Multiply(KernelCases.Tier(tierName), pool, x, tokens, y);
                 KernelCases.AssertSameBits(expected, y.Floats(0, tokens * rows), $"{threads} threads, {tokens} tokens");
             }
         }
 
         using WorkerPool two = new(2, MatmulJob.ScratchElements(columns));
-        format.Open(bytes.Region.Slice(0, 0), 0, columns, KernelCases.Tier(tierName)).Multiply(job, two, x, 1, y);
+        format.Open(bytes.Region.Slice(0, 0), 0, columns, KernelCases.Tier(tierName)).Multiply(KernelCases.Tier(tierName), two, x, 1, y);
     }
 
     [Theory]

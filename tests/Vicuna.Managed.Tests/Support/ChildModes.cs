@@ -8,6 +8,7 @@ using Vicuna.Managed.Kernels.Matmul;
 using Vicuna.Managed.Kernels.Memory;
 using Vicuna.Managed.Kernels.Ops;
 using Vicuna.Managed.Kernels.Threading;
+using Vicuna.Managed.Tests.Kernels;
 
 namespace Vicuna.Managed.Tests.Support;
 
@@ -123,10 +124,9 @@ internal static class ChildModes
         using AlignedBuffer x = AlignedBuffer.AllocateFloats(columns);
         using AlignedBuffer y = AlignedBuffer.AllocateFloats(rows);
         WeightMatrix matrix = WeightFormats.All[0].Open(weights.Region, rows, columns, IsaTiers.Best);
-        MatmulJob job = new();
         for (int i = 0; i < 100; i++)
         {
-            matrix.Multiply(job, pool, x, 1, y);
+            matrix.Multiply(IsaTiers.Best, pool, x, 1, y);
         }
 
         Thread.Sleep(500); // the runtime's own threads compile what has just become hot
