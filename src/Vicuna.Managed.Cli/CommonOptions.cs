@@ -22,7 +22,7 @@ internal sealed class CommonOptions
 
     private readonly Option<string> _quantize = new("--quantize") { Description = "Quantization of the weights at load: none, q8 or q4.", DefaultValueFactory = _ => "none" };
 
-    private readonly Option<string> _cache = new("--kv") { Description = "Storage of keys and values. This version has f32.", DefaultValueFactory = _ => "f32" };
+    private readonly Option<string> _keyValues;
 
     private readonly Option<bool> _resident = new("--resident") { Description = "Copy the weights into memory; by default their files are mapped." };
 
@@ -33,11 +33,18 @@ internal sealed class CommonOptions
     /// <summary>Adds the options to a verb.</summary>
     /// <param name="command">The verb.</param>
     /// <param name="computes">Whether the verb runs the model, and so has options of how.</param>
-    public CommonOptions(Command command, bool computes)
+    /// <param name="measures">Whether the verb measures the model itself: keys and values are stored as computed then, unless they are asked for otherwise.</param>
+    /// <param name="sizes">Whether the verb, without running the model, tells how much memory it takes.</param>
+    public CommonOptions(Command command, bool computes, bool measures = false, bool sizes = false)
     {
+        _keyValues = new("--kv")
+        {
+            Description = $"Storage of keys and values: f16, f32 or q8. Default: {(measures ? "f32, as computed, because this verb measures" : "f16")}.",
+            DefaultValueFactory = _ => measures ? "f32" : "f16",
+        };
         _isa.AcceptOnlyFromAmong("best", "scalar", "avx2", "avx512");
         _quantize.AcceptOnlyFromAmong("none", "q8", "q4");
-        _cache.AcceptOnlyFromAmong("f32");
+        _keyValues.AcceptOnlyFromAmong("f16", "f32", "q8");
         command.Add(_model);
         command.Add(_json);
         if (computes)
@@ -46,14 +53,26 @@ internal sealed class CommonOptions
             command.Add(_prefillThreads);
             command.Add(_isa);
             command.Add(_quantize);
-            command.Add(_cache);
             command.Add(_resident);
             command.Add(_hugePages);
+        }
+
+        if (computes || sizes)
+        {
+            command.Add(_keyValues);
         }
     }
 
     /// <summary>Whether JSON was asked for.</summary>
     public bool Json(ParseResult parsed) => parsed.GetValue(_json);
+
+    /// <summary>How keys and values are to be stored.</summary>
+    public KeyValueType KeyValues(ParseResult parsed) => parsed.GetValue(_keyValues) switch
+    {
+        "f32" => KeyValueType.F32,
+        "q8" => KeyValueType.Q8,
+        _ => KeyValueType.F16,
+    };
 
     /// <summary>The model's path, or null for the embedded one.</summary>
     public string? ModelPath(ParseResult parsed) => parsed.GetValue(_model) is { } path
@@ -64,7 +83,12 @@ internal sealed class CommonOptions
     public string Quantize(ParseResult parsed) => parsed.GetValue(_quantize)!;
 
     /// <summary>Storage of keys and values, as it was asked for.</summary>
-    public string Cache(ParseResult parsed) => parsed.GetValue(_cache)!;
+    public KeyValueType KeyValues(ParseResult parsed) => parsed.GetValue(_keyValues) switch
+    {
+        "f32" => KeyValueType.F32,
+        "q8" => KeyValueType.Q8,
+        _ => KeyValueType.F16,
+    };
 
     /// <summary>The embedded model's files.</summary>
     public static IReadOnlyDictionary<string, ReadOnlyMemory<byte>> EmbeddedModel() => EmbeddedFiles.Read(typeof(CommonOptions).Assembly, EmbeddedPrefix);
@@ -88,6 +112,7 @@ internal sealed class CommonOptions
                 "q4" => Quantization.Q4,
                 _ => Quantization.None,
             },
+            KeyValueType = KeyValues(parsed),
             InstructionSet = parsed.GetValue(_isa) switch
             {
                 "scalar" => InstructionSet.Scalar,

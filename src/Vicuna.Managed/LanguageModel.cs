@@ -90,6 +90,9 @@ public sealed class LanguageModel : IDisposable
     public IPromptFormatter PromptFormatter => _options.PromptFormatter ?? _checkpoint.PromptFormatter
         ?? throw new ModelFormatException($"{_checkpoint.Name}: the model's chat template is not one of {string.Join(", ", PromptTemplates.Names)}; set LoadOptions.PromptFormatter.");
 
+    /// <summary>The forward pass, for whoever brings sequences together.</summary>
+    internal Decoder Decoder => _decoder;
+
     /// <summary>Loads a model.</summary>
     /// <param name="path">A folder as downloaded from the model hub (config.json, safetensors or .bin files, tokenizer.model) or a .gguf file.</param>
     /// <param name="options">How to load; null for the defaults.</param>

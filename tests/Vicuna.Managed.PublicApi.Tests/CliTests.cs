@@ -56,7 +56,12 @@ public sealed class CliTests
         Assert.Equal(stories ? 47 : 39, info.GetProperty("tensors").GetArrayLength());
         Assert.Equal(info.GetProperty("tensors").GetArrayLength(), info.GetProperty("dtypes").EnumerateObject().Sum(type => type.Value.GetInt32()));
         Assert.Equal(info.GetProperty("weightBytes").GetInt64(), info.GetProperty("tensors").EnumerateArray().Sum(tensor => tensor.GetProperty("bytes").GetInt64()));
-        Assert.Equal(stories ? 5 * 2 * 4 * 8 * 4 : 4 * 2 * 256 * 4, info.GetProperty("kvBytesPerToken").GetInt64());
+        int perToken = stories ? 5 * 2 * 4 * 8 : 4 * 2 * 256;
+        Assert.Equal(perToken * 2, info.GetProperty("kvBytesPerToken").GetInt64());
+        foreach ((string type, int bytes) in new[] { ("f16", perToken * 2), ("f32", perToken * 4), ("q8", perToken + (info.GetProperty("layers").GetInt32() * 2 * 4 * 4)) })
+        {
+            Assert.Equal(bytes, Done("inspect", "--model", SharedFolder.Require(model), "--kv", type, "--json").GetProperty("kvBytesPerToken").GetInt64());
+        }
     }
 
     [Fact]
@@ -78,6 +83,28 @@ public sealed class CliTests
         Assert.Equal(done.GetProperty("text").GetString(), string.Concat(lines[..^1].Select(line => line.GetProperty("text").GetString())));
         Assert.Equal(Numbers(done.GetProperty("ids")), lines[..^1].SelectMany(line => Numbers(line.GetProperty("ids"))));
         Assert.All(lines[..^1], line => Assert.False(line.TryGetProperty("done", out _)));
+    }
+
+    [Fact]
+    public void KeyValueType_OfTheMeasuringVerbs_IsF32AndOfTheOthersF16()
+    {
+        string ids = string.Join(',', Enumerable.Range(300, 40));
+        double[] Logits(params string[] more) => Numbers(Done(["logits", "--ids", ids, "--json", .. more]).GetProperty("logits"));
+        double[] f32 = Logits("--kv", "f32");
+        Assert.Equal(f32, Logits());
+        Assert.NotEqual(f32, Logits("--kv", "f16"));
+        Assert.NotEqual(f32, Logits("--kv", "q8"));
+        foreach (string verb in new[] { "generate", "chat", "logits", "perplexity", "inspect" })
+        {
+            string help = Tool.Vicuna(verb, "--help").Output;
+            Assert.Contains(verb is "logits" or "perplexity" ? "Default: f32" : "Default: f16", string.Join(' ', help.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries)));
+        }
+
+        string[] Greedy(string type) => Tool.Vicuna("chat", "--message", "What color is the sky?", "--temperature", "0", "--kv", type).Lines;
+        Assert.Equal(Greedy("f32"), Greedy("f16"));
+        Assert.Equal(Greedy("f32"), Greedy("q8"));
+        Assert.Equal(2, Tool.Vicuna("chat", "--kv", "q4").ExitCode);
+        Assert.Equal(2, Tool.Vicuna("tokenize", "--text", "a", "--kv", "f16").ExitCode);
     }
 
     [Fact]

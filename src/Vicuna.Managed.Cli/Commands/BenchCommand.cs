@@ -55,7 +55,7 @@ internal static class BenchCommand
                     json.WriteNumber("loadSeconds", loadSeconds);
                     json.WriteNumber("peakMemoryBytes", result.PeakMemoryBytes);
                     json.WriteString("quantize", common.Quantize(parsed));
-                    json.WriteString("kv", common.Cache(parsed));
+                    json.WriteString("kv", common.KeyValues(parsed).ToString().ToLowerInvariant());
                     json.WriteNumber("batch", result.Batch);
                     json.WriteNumber("allocatedBytesPerToken", result.AllocatedBytesPerToken);
                     json.WriteString("model", name);

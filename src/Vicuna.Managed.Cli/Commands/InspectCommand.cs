@@ -12,10 +12,10 @@ internal static class InspectCommand
     public static Command Create()
     {
         Command command = new("inspect", "Tells what a checkpoint is and checks that it is whole, without loading the weights.");
-        CommonOptions common = new(command, computes: false);
+        CommonOptions common = new(command, computes: false, sizes: true);
         command.SetAction(parsed =>
         {
-            CheckpointInfo info = Read(common.ModelPath(parsed));
+            CheckpointInfo info = Read(common.ModelPath(parsed)) with { KeyValueType = common.KeyValues(parsed) };
             if (common.Json(parsed))
             {
                 WriteJson(info);

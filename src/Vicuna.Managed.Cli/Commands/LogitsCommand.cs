@@ -15,7 +15,7 @@ internal static class LogitsCommand
         ids.Required = true;
         Option<bool> all = new("--all") { Description = "Logits of every position, not of the last alone." };
         Command command = new("logits", "Runs token ids through the model and prints the logits for the next token.") { ids, all };
-        CommonOptions common = new(command, computes: true);
+        CommonOptions common = new(command, computes: true, measures: true);
         command.SetAction((parsed, cancellationToken) =>
         {
             using LanguageModel model = common.Load(parsed, cancellationToken);

@@ -21,7 +21,7 @@ internal static class PerplexityCommand
         Option<string> bos = new("--bos") { Description = "With --file: the beginning-of-sequence id stands first, or in front of every window.", DefaultValueFactory = _ => "first" };
         bos.AcceptOnlyFromAmong("first", "every");
         Command command = new("perplexity", "Measures how well the model predicts a text.") { file, idsFile, window, bos };
-        CommonOptions common = new(command, computes: true);
+        CommonOptions common = new(command, computes: true, measures: true);
         command.SetAction((parsed, cancellationToken) =>
         {
             if (parsed.GetValue(file) is null == parsed.GetValue(idsFile) is null)
