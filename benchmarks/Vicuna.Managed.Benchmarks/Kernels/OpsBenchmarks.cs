@@ -61,7 +61,7 @@ public class OpsBenchmarks
     {
         AttentionRows rows = new(_scratch, 1, HeadDim);
         rows.Set(0, KvShape.PagePositions - 1, _x.AsSpan(0, HeadDim));
-        _operations.AttendPage(KvType.F16, rows, _page, _page, 0, int.MaxValue, 0.088f);
+        _operations.AttendPage(KvType.F16, rows, _page, _page, 0, int.MaxValue, 0.088f, mayHoldNaN: false);
         _operations.FinishAttention(rows, 0, _output.AsSpan(0, HeadDim));
         return _output[0];
     }

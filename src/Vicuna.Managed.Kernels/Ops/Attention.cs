@@ -22,8 +22,10 @@ internal static class Attention
     /// <param name="pageStart">Position of the page's first element.</param>
     /// <param name="window">Positions that a token sees, itself included.</param>
     /// <param name="scale">Factor of the scores, dimensionless: 1/√d.</param>
+    /// <param name="mayHoldNaN">Whether halves among keys and values may be NaN, as what <see cref="KvStore.Store"/> returned tells.</param>
     /// <exception cref="ArgumentException">The runs do not have the size of a page.</exception>
-    public static void AddPage<TElement, TIsa>(AttentionRows rows, ReadOnlySpan<byte> keys, ReadOnlySpan<byte> values, int pageStart, int window, float scale)
+    public static void AddPage<TElement, TIsa>(
+        AttentionRows rows, ReadOnlySpan<byte> keys, ReadOnlySpan<byte> values, int pageStart, int window, float scale, bool mayHoldNaN)
         where TElement : struct, IKvElement
         where TIsa : struct, IIsa
     {
@@ -43,7 +45,14 @@ internal static class Attention
             Keys = keys[(KvShape.PagePositions * shape.ScaleBytes)..],
             Values = values[(KvShape.PagePositions * shape.ScaleBytes)..],
         };
-        if (typeof(TElement) == typeof(KvElementF32) || rows.Count < WidenFrom)
+        bool direct = rows.Count < WidenFrom;
+        if (typeof(TElement) == typeof(KvElementF16) && direct && !mayHoldNaN && rows.QueriesAreScalable)
+        {
+            AddTiles<KvElementPlacedF16, TIsa>(rows, page);
+            return;
+        }
+
+        if (typeof(TElement) == typeof(KvElementF32) || (typeof(TElement) == typeof(KvElementQ8) && direct))
         {
             AddTiles<TElement, TIsa>(rows, page);
             return;
@@ -110,10 +119,23 @@ internal static class Attention
                 continue;
             }
 
-            AttentionKernels.Scores<TElement, TIsa>(rows.Queries[(first * rows.HeadDim)..], count, page.Keys, rows.HeadDim, rows.Scores);
+            Span<float> queries = rows.Queries.Slice(first * rows.HeadDim, (count == 1 ? 1 : AttentionRows.Tile) * rows.HeadDim);
+            if (TElement.Factor != 1)
+            {
+                Span<float> scaled = rows.WideKeys[..queries.Length];
+                Traversals.Map<Scale, TIsa>(queries, scaled, new Scale(TElement.Factor));
+                queries = scaled;
+            }
+
+            AttentionKernels.Scores<TElement, TIsa>(queries, count, page.Keys, rows.HeadDim, rows.Scores);
             for (int i = 0; i < count; i++)
             {
-                WeighRow<TIsa>(rows, first + i, rows.Scores.Slice(i * KvShape.PagePositions, KvShape.PagePositions), page);
+                Span<float> score = rows.Scores.Slice(i * KvShape.PagePositions, KvShape.PagePositions);
+                WeighRow<TIsa>(rows, first + i, score, page);
+                if (TElement.Factor != 1)
+                {
+                    Traversals.Map<Scale, TIsa>(score, score, new Scale(TElement.Factor));
+                }
             }
 
             Span<float> output = rows.Output[(first * rows.HeadDim)..];

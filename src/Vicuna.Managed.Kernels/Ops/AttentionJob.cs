@@ -108,7 +108,7 @@ internal sealed class AttentionJob(KvShape shape, int heads, int maxRuns) : Para
         {
             ReadOnlySpan<byte> keys = run.Pages[page].Run(shape.KeyOffset(_layer, head), shape);
             ReadOnlySpan<byte> values = run.Pages[page].Run(shape.ValueOffset(_layer, head), shape);
-            _operations!.AttendPage(shape.Type, rows, keys, values, page * KvShape.PagePositions, _window, _scale);
+            _operations!.AttendPage(shape.Type, rows, keys, values, page * KvShape.PagePositions, _window, _scale, run.Pages[page].MayHoldNaN);
         }
 
         for (int i = 0; i < rows.Count; i++)

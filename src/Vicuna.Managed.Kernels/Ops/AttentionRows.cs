@@ -14,6 +14,11 @@ internal readonly ref struct AttentionRows
     /// <summary>Most rows.</summary>
     public const int MaxCount = 64;
 
+    // Below it a query times 2^112 is a finite number.
+    private const float LargestScalableQuery = 1 << 15;
+
+    private readonly Span<int> _unscalable;
+
     /// <summary>Divides up the work space and empties the results.</summary>
     /// <param name="scratch">f32 <c>[ScratchElements]</c>.</param>
     /// <param name="count">Rows, 1 to <see cref="MaxCount"/>.</param>
@@ -38,6 +43,8 @@ internal readonly ref struct AttentionRows
         Maxima = rest[..count];
         Sums = rest.Slice(MaxCount, count);
         Positions = MemoryMarshal.Cast<float, int>(rest.Slice(2 * MaxCount, count));
+        _unscalable = MemoryMarshal.Cast<float, int>(rest.Slice(3 * MaxCount, 1));
+        _unscalable[0] = 0;
         int padded = (count + Tile - 1) / Tile * Tile * headDim;
         Queries[..padded].Clear();
         Output[..padded].Clear();
@@ -50,6 +57,9 @@ internal readonly ref struct AttentionRows
 
     /// <summary>Elements per row.</summary>
     public int HeadDim { get; }
+
+    /// <summary>Whether no query is so large, or NaN, that it could not take over <see cref="IKvElement.Factor"/>.</summary>
+    public bool QueriesAreScalable => _unscalable[0] == 0;
 
     /// <summary>Queries, tile by tile, f32 <c>[d, Tile]</c> each, the last filled up with zeros; a last tile of one row is <c>[d]</c>.</summary>
     public Span<float> Queries { get; }
@@ -69,7 +79,7 @@ internal readonly ref struct AttentionRows
     /// <summary>Scores, then weights, of one tile and one page, f32 <c>[Tile, PagePositions]</c>.</summary>
     public Span<float> Scores { get; }
 
-    /// <summary>Keys of a page, widened, f32 <c>[d, PagePositions]</c>.</summary>
+    /// <summary>Keys of a page, widened, f32 <c>[d, PagePositions]</c>; where they are not, a tile's scaled queries.</summary>
     public Span<float> WideKeys { get; }
 
     /// <summary>Values of a page, widened, f32 <c>[PagePositions, d]</c>.</summary>
@@ -77,7 +87,7 @@ internal readonly ref struct AttentionRows
 
     /// <summary>Size of the work space, in f32 elements.</summary>
     /// <param name="headDim">d, elements per head.</param>
-    public static int ScratchElements(int headDim) => checked((4 * MaxCount * headDim) + (Tile * KvShape.PagePositions) + (3 * MaxCount));
+    public static int ScratchElements(int headDim) => checked((4 * MaxCount * headDim) + (Tile * KvShape.PagePositions) + (3 * MaxCount) + 1);
 
     /// <summary>Sets a row.</summary>
     /// <param name="row">Row number.</param>
@@ -89,9 +99,13 @@ internal readonly ref struct AttentionRows
         int first = row / Tile * Tile;
         Span<float> tile = Queries[(first * HeadDim)..];
         int stride = Count - first == 1 ? 1 : Tile;
+        bool scalable = true;
         for (int i = 0; i < HeadDim; i++)
         {
             tile[(i * stride) + (row - first)] = query[i];
+            scalable &= MathF.Abs(query[i]) < LargestScalableQuery;
         }
+
+        _unscalable[0] |= scalable ? 0 : 1;
     }
 }

@@ -2,11 +2,17 @@ using System.Runtime.Intrinsics;
 
 namespace Vicuna.Managed.Kernels.Ops;
 
-/// <summary>Reads stored elements of keys and values, widened to f32 in registers: exact for every number, and a NaN stays one.</summary>
+/// <summary>Reads stored elements of keys and values, widened to f32 in registers.</summary>
 internal interface IKvElement
 {
     /// <summary>Which type this is.</summary>
     static abstract KvType Type { get; }
+
+    /// <summary>
+    /// The power of two by which what is read is too small. Whoever multiplies by it puts it into the other factor once: the fused product
+    /// has the same bits.
+    /// </summary>
+    static abstract float Factor { get; }
 
     /// <summary>Widens element number <paramref name="index"/>.</summary>
     static abstract float Load(ref byte source, nuint index);

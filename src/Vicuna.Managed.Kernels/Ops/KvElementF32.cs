@@ -10,6 +10,9 @@ internal readonly struct KvElementF32 : IKvElement
     public static KvType Type => KvType.F32;
 
     /// <inheritdoc/>
+    public static float Factor => 1;
+
+    /// <inheritdoc/>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static float Load(ref byte source, nuint index) => Unsafe.Add(ref Unsafe.As<byte, float>(ref source), index);
 

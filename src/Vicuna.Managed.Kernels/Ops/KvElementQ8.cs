@@ -10,6 +10,9 @@ internal readonly struct KvElementQ8 : IKvElement
     public static KvType Type => KvType.Q8;
 
     /// <inheritdoc/>
+    public static float Factor => 1;
+
+    /// <inheritdoc/>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static float Load(ref byte source, nuint index) => (sbyte)Unsafe.Add(ref source, index);
 

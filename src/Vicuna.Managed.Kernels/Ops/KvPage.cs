@@ -12,6 +12,7 @@ internal sealed class KvPage
 
     private readonly AlignedBuffer _memory;
     private int _references = 1;
+    private volatile bool _mayHoldNaN;
 
     /// <summary>Allocates a page, held once.</summary>
     /// <param name="shape">Its layout.</param>
@@ -25,8 +26,14 @@ internal sealed class KvPage
     /// <summary>Pages of this process that somebody holds.</summary>
     public static long Live => Interlocked.Read(ref s_live);
 
+    /// <summary>Whether a NaN has been stored here as a half, which attention reads in another way.</summary>
+    public bool MayHoldNaN => _mayHoldNaN;
+
     /// <summary>Whether more than one holder shares it.</summary>
     public bool IsShared => Volatile.Read(ref _references) > 1;
+
+    /// <summary>Says that a NaN has been stored.</summary>
+    public void MarkNaN() => _mayHoldNaN = true;
 
     /// <summary>One more holder. Only a holder may call it.</summary>
     public void AddReference() => Interlocked.Increment(ref _references);
@@ -46,7 +53,7 @@ internal sealed class KvPage
     /// <exception cref="OutOfMemoryException">The system has no such memory.</exception>
     public KvPage Copy(KvShape shape)
     {
-        KvPage copy = new(shape);
+        KvPage copy = new(shape) { _mayHoldNaN = _mayHoldNaN };
         for (long offset = 0; offset < _memory.Length; offset += shape.RunBytes)
         {
             Run(offset, shape).CopyTo(copy.Run(offset, shape));

@@ -20,12 +20,13 @@ internal static class KvStore
     /// <param name="run">The head's run of the page, bytes <c>[RunBytes]</c>.</param>
     /// <param name="slot">Position within the page.</param>
     /// <param name="transposed">True for keys, whose elements lie a page's positions apart.</param>
+    /// <returns>Whether a NaN was stored as a half: whoever reads the page has to be told.</returns>
     /// <exception cref="ArgumentException">The run is not that of such a head.</exception>
     /// <remarks>
     /// Halves: rounded to nearest, what is larger than 65504 stored as that, so that no infinity can arise. Integers: rounded to nearest
     /// multiple of the largest size / 127; a row with a number that is not finite becomes NaN as a whole, one too small for an f32 scale 0.
     /// </remarks>
-    public static void Store<TIsa>(KvType type, ReadOnlySpan<float> source, Span<byte> run, int slot, bool transposed)
+    public static bool Store<TIsa>(KvType type, ReadOnlySpan<float> source, Span<byte> run, int slot, bool transposed)
         where TIsa : struct, IIsa
     {
         KvShape shape = new(1, 1, source.Length, type);
@@ -38,13 +39,13 @@ internal static class KvStore
         {
             case KvType.F32:
                 Put(source, MemoryMarshal.Cast<byte, float>(run), 0, source.Length, slot, transposed);
-                break;
+                return false;
             case KvType.F16:
                 StoreHalves<TIsa>(source, MemoryMarshal.Cast<byte, Half>(run), slot, transposed);
-                break;
+                return float.IsNaN(Traversals.Reduce<LargestSizeReduction, TIsa>(source));
             default:
                 StoreIntegers<TIsa>(source, run, slot, transposed);
-                break;
+                return false;
         }
     }
 

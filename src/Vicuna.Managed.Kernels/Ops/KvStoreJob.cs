@@ -91,8 +91,12 @@ internal sealed class KvStoreJob(KvShape shape, int heads, RopeStyle style, int 
                 Span<float> keys = _keys!.Floats(offset, shape.HeadDim);
                 _operations!.Rotate(queries, cosines, sines, 1, _group, shape.HeadDim, style);
                 _operations.Rotate(keys, cosines, sines, 1, 1, shape.HeadDim, style);
-                _operations.Store(shape.Type, keys, keyRun, block.Slot + i, transposed: true);
-                _operations.Store(shape.Type, _values!.Floats(offset, shape.HeadDim), valueRun, block.Slot + i, transposed: false);
+                bool isNaN = _operations.Store(shape.Type, keys, keyRun, block.Slot + i, transposed: true);
+                isNaN |= _operations.Store(shape.Type, _values!.Floats(offset, shape.HeadDim), valueRun, block.Slot + i, transposed: false);
+                if (isNaN)
+                {
+                    block.Page.MarkNaN();
+                }
             }
         }
     }

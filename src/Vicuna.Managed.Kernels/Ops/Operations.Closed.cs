@@ -27,18 +27,18 @@ internal sealed class Operations<TIsa>(IsaTier tier) : Operations
     public override void AddBias(Span<float> x, ReadOnlySpan<float> bias) => Residual.AddBias<TIsa>(x, bias);
 
     /// <inheritdoc/>
-    public override void AttendPage(KvType type, AttentionRows rows, ReadOnlySpan<byte> keys, ReadOnlySpan<byte> values, int pageStart, int window, float scale)
+    public override void AttendPage(KvType type, AttentionRows rows, ReadOnlySpan<byte> keys, ReadOnlySpan<byte> values, int pageStart, int window, float scale, bool mayHoldNaN)
     {
         switch (type)
         {
             case KvType.F32:
-                Attention.AddPage<KvElementF32, TIsa>(rows, keys, values, pageStart, window, scale);
+                Attention.AddPage<KvElementF32, TIsa>(rows, keys, values, pageStart, window, scale, mayHoldNaN);
                 break;
             case KvType.F16:
-                Attention.AddPage<KvElementF16, TIsa>(rows, keys, values, pageStart, window, scale);
+                Attention.AddPage<KvElementF16, TIsa>(rows, keys, values, pageStart, window, scale, mayHoldNaN);
                 break;
             default:
-                Attention.AddPage<KvElementQ8, TIsa>(rows, keys, values, pageStart, window, scale);
+                Attention.AddPage<KvElementQ8, TIsa>(rows, keys, values, pageStart, window, scale, mayHoldNaN);
                 break;
         }
     }
@@ -47,6 +47,6 @@ internal sealed class Operations<TIsa>(IsaTier tier) : Operations
     public override void FinishAttention(AttentionRows rows, int row, Span<float> destination) => Attention.Finish<TIsa>(rows, row, destination);
 
     /// <inheritdoc/>
-    public override void Store(KvType type, ReadOnlySpan<float> source, Span<byte> run, int slot, bool transposed) =>
+    public override bool Store(KvType type, ReadOnlySpan<float> source, Span<byte> run, int slot, bool transposed) =>
         KvStore.Store<TIsa>(type, source, run, slot, transposed);
 }

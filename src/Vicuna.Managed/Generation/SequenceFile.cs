@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using Vicuna.Managed.Kernels.Ops;
 using Vicuna.Managed.Models;
@@ -118,6 +119,10 @@ internal static class SequenceFile
             Span<byte> part = buffer.AsSpan(0, positions * cache.Shape.PositionBytes);
             Take(part);
             Copy(page.Run(offset, cache.Shape), part, cache.Shape, positions, IsKeys(offset, cache.Shape), toRun: true);
+            if (cache.Shape.Type == KvType.F16 && HoldsNaN(part))
+            {
+                page.MarkNaN();
+            }
         }
 
         byte[] expected = hash.GetHashAndReset();
@@ -161,6 +166,20 @@ internal static class SequenceFile
                 yield return (page, (long)run * shape.RunBytes, count);
             }
         }
+    }
+
+    // The cache never holds an infinity, but a file may: it is as little a number.
+    private static bool HoldsNaN(ReadOnlySpan<byte> halves)
+    {
+        foreach (Half half in MemoryMarshal.Cast<byte, Half>(halves))
+        {
+            if (!Half.IsFinite(half))
+            {
+                return true;
+            }
+        }
+
+        return false;
     }
 
     private static bool IsKeys(long offset, KvShape shape) => offset / shape.RunBytes / shape.KeyValueHeads % 2 == 0;

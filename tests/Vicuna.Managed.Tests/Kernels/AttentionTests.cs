@@ -119,6 +119,29 @@ public sealed class AttentionTests
 
     [Theory]
     [MemberData(nameof(Tiers))]
+    public void AddPage_HalvesReadInEitherWay_GiveTheSameBits(string tierName)
+    {
+        Operations operations = Operations.For(KernelCases.Tier(tierName));
+        using AttentionMemory memory = new(KvType.F16, true);
+        // Subnormal halves, ordinary and the largest; queries up to and beyond what can take over the factor.
+        foreach ((double size, double querySize) in new[] { (1e-7, 1.0), (1e-5, 1), (1, 1), (1, 32000), (6e4, 1e-3), (1, 1e5), (1, 1e30) })
+        {
+            foreach (int headDim in new[] { 6, 16, 80, 128 })
+            {
+                float[] queries = Floats.Random(5 * headDim, querySize, 1);
+                float[] keys = Floats.Random(100 * headDim, size, 2);
+                float[] values = Floats.Random(100 * headDim, size, 3);
+                memory.SayNaN = false;
+                float[] expected = memory.Attend(operations, queries, headDim, keys, values, row => 97 + (row / 2), int.MaxValue, 0.1f);
+                memory.SayNaN = true;
+                KernelCases.AssertSameBits(
+                    expected, memory.Attend(operations, queries, headDim, keys, values, row => 97 + (row / 2), int.MaxValue, 0.1f), $"size {size}, queries {querySize}");
+            }
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(Tiers))]
     public void AddPage_AWholePageOfMinusInfinity_CountsForNothing(string tierName)
     {
         const int headDim = 8;
@@ -143,7 +166,7 @@ public sealed class AttentionTests
         {
             AttentionRows all = new(new float[scratch], rows, headDim);
             all.Positions.Clear();
-            operations.AttendPage(KvType.F16, all, new byte[keys], new byte[values], 0, int.MaxValue, 1);
+            operations.AttendPage(KvType.F16, all, new byte[keys], new byte[values], 0, int.MaxValue, 1, mayHoldNaN: true);
         }
 
         int room = AttentionRows.ScratchElements(5);
@@ -192,6 +215,9 @@ public sealed class AttentionTests
         private readonly GuardedBuffer _values = GuardedBuffer.Allocate(new KvShape(1, 1, LargestHead, KvType.F32).RunBytes);
         private readonly GuardedBuffer _scratch = GuardedBuffer.Allocate(AttentionRows.ScratchElements(LargestHead) * sizeof(float));
 
+        /// <summary>Has halves read as if one of them might be NaN, which must not change a bit.</summary>
+        public bool SayNaN { get; set; }
+
         public float[] StoredKeys { get; private set; } = [];
 
         public float[] StoredValues { get; private set; } = [];
@@ -213,15 +239,16 @@ public sealed class AttentionTests
             {
                 Span<byte> keyRun = _keys.Slice<byte>(bytes, atEnd);
                 Span<byte> valueRun = _values.Slice<byte>(bytes, atEnd);
+                bool isNaN = false;
                 for (int slot = 0; slot < Math.Min(Page, (keys.Length / headDim) - start); slot++)
                 {
-                    operations.Store(type, keys.Slice((start + slot) * headDim, headDim), keyRun, slot, transposed: true);
-                    operations.Store(type, values.Slice((start + slot) * headDim, headDim), valueRun, slot, transposed: false);
+                    isNaN |= operations.Store(type, keys.Slice((start + slot) * headDim, headDim), keyRun, slot, transposed: true);
+                    isNaN |= operations.Store(type, values.Slice((start + slot) * headDim, headDim), valueRun, slot, transposed: false);
                     storedKeys.AddRange(KvPageReader.Read(type, keyRun, headDim, slot, transposed: true));
                     storedValues.AddRange(KvPageReader.Read(type, valueRun, headDim, slot, transposed: false));
                 }
 
-                operations.AttendPage(type, rows, keyRun, valueRun, start, window, scale);
+                operations.AttendPage(type, rows, keyRun, valueRun, start, window, scale, isNaN || SayNaN);
             }
 
             StoredKeys = [.. storedKeys];

@@ -108,7 +108,7 @@ internal static class ChildModes
                 heads.Set(row, 4, x.AsSpan(25 * row, 25));
             }
 
-            operations.AttendPage(type, heads, keys, values, 0, int.MaxValue, 0.01f);
+            operations.AttendPage(type, heads, keys, values, 0, int.MaxValue, 0.01f, mayHoldNaN: false);
             operations.FinishAttention(heads, 4, output);
             hash.Add(output);
         }
