@@ -3,7 +3,7 @@ using System.Runtime.Intrinsics;
 
 namespace Vicuna.Managed.Kernels.Ops;
 
-/// <content>512-bit vectors: four of them by four rows. Accumulators are named locals: the JIT keeps those in registers.</content>
+/// <content>512-bit vectors: four of them by four rows, up to eight by one. Accumulators are named locals: the JIT keeps those in registers.</content>
 internal static partial class AttentionKernels
 {
     private static void ScoresOfTile512<TElement>(ref float q, ref byte k, nuint d, ref float s)
@@ -190,6 +190,48 @@ internal static partial class AttentionKernels
     {
         nuint i = 0;
         // Columns i to i + width - 1 lie below d, positions below to: all indices stay inside what the caller has checked.
+        for (; i + 128 <= d; i += 128)
+        {
+            Vector512<float> y00 = Vector512.LoadUnsafe(ref y, i);
+            Vector512<float> y01 = Vector512.LoadUnsafe(ref y, i + 16);
+            Vector512<float> y02 = Vector512.LoadUnsafe(ref y, i + 32);
+            Vector512<float> y03 = Vector512.LoadUnsafe(ref y, i + 48);
+            Vector512<float> y04 = Vector512.LoadUnsafe(ref y, i + 64);
+            Vector512<float> y05 = Vector512.LoadUnsafe(ref y, i + 80);
+            Vector512<float> y06 = Vector512.LoadUnsafe(ref y, i + 96);
+            Vector512<float> y07 = Vector512.LoadUnsafe(ref y, i + 112);
+            for (nuint p = from; p < to; p++)
+            {
+                nuint at = (p * d) + i;
+                Vector512<float> v0 = TElement.Load512(ref v, at);
+                Vector512<float> v1 = TElement.Load512(ref v, at + 16);
+                Vector512<float> v2 = TElement.Load512(ref v, at + 32);
+                Vector512<float> v3 = TElement.Load512(ref v, at + 48);
+                Vector512<float> v4 = TElement.Load512(ref v, at + 64);
+                Vector512<float> v5 = TElement.Load512(ref v, at + 80);
+                Vector512<float> v6 = TElement.Load512(ref v, at + 96);
+                Vector512<float> v7 = TElement.Load512(ref v, at + 112);
+                Vector512<float> one = Vector512.Create(Unsafe.Add(ref w, p));
+                y00 = Vector512.FusedMultiplyAdd(one, v0, y00);
+                y01 = Vector512.FusedMultiplyAdd(one, v1, y01);
+                y02 = Vector512.FusedMultiplyAdd(one, v2, y02);
+                y03 = Vector512.FusedMultiplyAdd(one, v3, y03);
+                y04 = Vector512.FusedMultiplyAdd(one, v4, y04);
+                y05 = Vector512.FusedMultiplyAdd(one, v5, y05);
+                y06 = Vector512.FusedMultiplyAdd(one, v6, y06);
+                y07 = Vector512.FusedMultiplyAdd(one, v7, y07);
+            }
+
+            y00.StoreUnsafe(ref y, i);
+            y01.StoreUnsafe(ref y, i + 16);
+            y02.StoreUnsafe(ref y, i + 32);
+            y03.StoreUnsafe(ref y, i + 48);
+            y04.StoreUnsafe(ref y, i + 64);
+            y05.StoreUnsafe(ref y, i + 80);
+            y06.StoreUnsafe(ref y, i + 96);
+            y07.StoreUnsafe(ref y, i + 112);
+        }
+
         for (; i + 64 <= d; i += 64)
         {
             Vector512<float> y00 = Vector512.LoadUnsafe(ref y, i);

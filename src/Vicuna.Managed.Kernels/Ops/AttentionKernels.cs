@@ -81,16 +81,14 @@ internal static partial class AttentionKernels
         }
         else if (typeof(TIsa) == typeof(Avx2))
         {
-            for (nuint p = 0; p < Positions; p += 16)
+            if (rows == 1)
             {
-                if (rows == 1)
-                {
-                    ScoresOfRow256<TElement>(ref q, ref k, d, p, ref s);
-                }
-                else
-                {
-                    ScoresOfTile256<TElement>(ref q, ref k, d, p, ref s);
-                }
+                ScoresOfRow256<TElement>(ref q, ref k, d, ref s);
+            }
+
+            for (nuint p = 0; rows > 1 && p < Positions; p += 16)
+            {
+                ScoresOfTile256<TElement>(ref q, ref k, d, p, ref s);
             }
         }
         else
