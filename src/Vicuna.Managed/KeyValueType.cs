@@ -3,7 +3,7 @@ namespace Vicuna.Managed;
 /// <summary>How the model's memory of a sequence, its keys and values, is stored.</summary>
 public enum KeyValueType
 {
-    /// <summary>Half precision, the default: half the memory of <see cref="F32"/>, with differences far below those of 8-bit weights.</summary>
+    /// <summary>Half precision, the default: half the memory of <see cref="F32"/>.</summary>
     F16,
 
     /// <summary>Single precision, as computed: for measurements and comparisons.</summary>

@@ -132,6 +132,8 @@ internal sealed class Decoder : IDisposable
             throw;
         }
 
+        // An idle state must not keep what sequences have let go of.
+        state.Runs.Clear();
         foreach (SequenceSlice slice in slices)
         {
             slice.Cache.Commit(slice.Tokens);

@@ -108,7 +108,7 @@ public sealed class GgufCheckpointTests
     private static LanguageModel Load(byte[] gguf)
     {
         using TempFolder folder = new();
-        return LanguageModel.Load(folder.Write("model.gguf", gguf), new LoadOptions { CopyToMemory = true, Threads = 1 });
+        return LanguageModel.Load(folder.Write("model.gguf", gguf), new LoadOptions { CopyToMemory = true, Threads = 1, KeyValueType = KeyValueType.F32 });
     }
 
     // The metadata with changes; null leaves a key out.

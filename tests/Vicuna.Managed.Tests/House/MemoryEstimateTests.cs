@@ -46,11 +46,15 @@ public sealed class MemoryEstimateTests
         Assert.Equal(before, AlignedBuffer.AllocatedBytes);
     }
 
-    [Fact]
-    public void EstimateMemory_OfDecodedTokens_IsWhatTheRunAllocates()
+    [Theory]
+    [InlineData(KeyValueType.F16)]
+    [InlineData(KeyValueType.F32)]
+    [InlineData(KeyValueType.Q8)]
+    public void EstimateMemory_OfDecodedTokens_IsWhatTheRunAllocates(KeyValueType type)
     {
         long before = AlignedBuffer.AllocatedBytes;
-        using LanguageModel model = LanguageModel.Load(PicoVicuna.Folder, new LoadOptions { Threads = 1 });
+        using LanguageModel model = LanguageModel.Load(PicoVicuna.Folder, new LoadOptions { Threads = 1, KeyValueType = type });
+        Assert.Equal(type, model.Info.KeyValueType);
         using Generator generator = model.CreateGenerator(new GenerationOptions { Temperature = 0 });
         generator.Append([1, 5, 6]);
         while (generator.Position < 130)
@@ -61,6 +65,9 @@ public sealed class MemoryEstimateTests
         // The last token has been chosen but not run: asking for what follows it runs it.
         generator.GetLogits();
         MemoryEstimate estimate = model.Info.EstimateMemory(130, threads: 1);
+        MemoryEstimate inspected = (LanguageModel.Inspect(PicoVicuna.Folder) with { KeyValueType = type }).EstimateMemory(130, threads: 1);
+        Assert.Equal(estimate, inspected);
+        Assert.Equal(3 * 64 * model.Info.KeyValueBytesPerToken, estimate.SequenceBytes);
         Assert.Equal(estimate.TotalBytes - estimate.WeightBytes, AlignedBuffer.AllocatedBytes - before);
     }
 
