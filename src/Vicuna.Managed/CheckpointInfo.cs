@@ -27,7 +27,10 @@ public sealed record CheckpointInfo
     /// <summary>Bytes of all tensors as stored.</summary>
     public long WeightBytes => Tensors.Sum(tensor => tensor.ByteLength);
 
-    /// <summary>How keys and values are stored, which the checkpoint does not say: the model's own in <see cref="LanguageModel.Info"/>, the default elsewhere.</summary>
+    /// <summary>
+    /// How keys and values are stored, which the checkpoint does not say: the model's own in <see cref="LanguageModel.Info"/>, the default
+    /// elsewhere.
+    /// </summary>
     public KeyValueType KeyValueType { get; init; }
 
     /// <summary>Bytes of keys and values per token of a sequence, stored as <see cref="KeyValueType"/> says.</summary>
@@ -38,8 +41,8 @@ public sealed record CheckpointInfo
 
     /// <summary>
     /// Computes the native memory that running the model takes, exactly, with one call at a time; each further call at the same time takes buffers
-    /// of its own, the size of <see cref="MemoryEstimate.WorkBytes"/> at most. Sequences that share a beginning take less. Beside it stand the runtime itself, the tokenizer, and some 30 managed
-    /// bytes per sequence and token id of the vocabulary.
+    /// of its own, the size of <see cref="MemoryEstimate.WorkBytes"/> at most. Sequences that share a beginning take less.
+    /// Beside it stand the runtime itself, the tokenizer, and some 30 managed bytes per sequence and token id of the vocabulary.
     /// </summary>
     /// <param name="tokens">Length of each sequence in tokens, 1 to the model's context.</param>
     /// <param name="sequences">Sequences at a time, 1 or more.</param>

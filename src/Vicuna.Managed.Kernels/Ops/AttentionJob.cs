@@ -45,7 +45,8 @@ internal sealed class AttentionJob(KvShape shape, int heads, int maxRuns) : Para
     /// <param name="output">f32 <c>[tokens, heads, d]</c>.</param>
     /// <param name="cancellationToken">Checked before each chunk of units.</param>
     public void Run(
-        Operations operations, WorkerPool pool, IReadOnlyList<KvRun> runs, int layer, int window, AlignedBuffer queries, AlignedBuffer output, CancellationToken cancellationToken = default)
+        Operations operations, WorkerPool pool, IReadOnlyList<KvRun> runs, int layer, int window, AlignedBuffer queries, AlignedBuffer output,
+        CancellationToken cancellationToken = default)
     {
         _operations = operations;
         _runs = runs;

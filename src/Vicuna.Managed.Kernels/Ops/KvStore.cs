@@ -143,8 +143,10 @@ internal static class KvStore
 
         public float Invoke(float x) => ((x * _factor) + RoundToInteger) - RoundToInteger;
 
-        public Vector256<float> Invoke(Vector256<float> x) => ((x * Vector256.Create(_factor)) + Vector256.Create(RoundToInteger)) - Vector256.Create(RoundToInteger);
+        public Vector256<float> Invoke(Vector256<float> x) =>
+            ((x * Vector256.Create(_factor)) + Vector256.Create(RoundToInteger)) - Vector256.Create(RoundToInteger);
 
-        public Vector512<float> Invoke(Vector512<float> x) => ((x * Vector512.Create(_factor)) + Vector512.Create(RoundToInteger)) - Vector512.Create(RoundToInteger);
+        public Vector512<float> Invoke(Vector512<float> x) =>
+            ((x * Vector512.Create(_factor)) + Vector512.Create(RoundToInteger)) - Vector512.Create(RoundToInteger);
     }
 }

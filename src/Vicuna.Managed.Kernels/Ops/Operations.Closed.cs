@@ -27,7 +27,8 @@ internal sealed class Operations<TIsa>(IsaTier tier) : Operations
     public override void AddBias(Span<float> x, ReadOnlySpan<float> bias) => Residual.AddBias<TIsa>(x, bias);
 
     /// <inheritdoc/>
-    public override void AttendPage(KvType type, AttentionRows rows, ReadOnlySpan<byte> keys, ReadOnlySpan<byte> values, int pageStart, int window, float scale, bool mayHoldNaN)
+    public override void AttendPage(
+        KvType type, AttentionRows rows, ReadOnlySpan<byte> keys, ReadOnlySpan<byte> values, int pageStart, int window, float scale, bool mayHoldNaN)
     {
         switch (type)
         {

@@ -33,7 +33,8 @@ internal abstract class Operations
     public abstract void AddBias(Span<float> x, ReadOnlySpan<float> bias);
 
     /// <summary>See <see cref="Attention.AddPage"/>.</summary>
-    public abstract void AttendPage(KvType type, AttentionRows rows, ReadOnlySpan<byte> keys, ReadOnlySpan<byte> values, int pageStart, int window, float scale, bool mayHoldNaN);
+    public abstract void AttendPage(
+        KvType type, AttentionRows rows, ReadOnlySpan<byte> keys, ReadOnlySpan<byte> values, int pageStart, int window, float scale, bool mayHoldNaN);
 
     /// <summary>See <see cref="Attention.Finish"/>.</summary>
     public abstract void FinishAttention(AttentionRows rows, int row, Span<float> destination);

@@ -3,7 +3,9 @@ using Vicuna.Managed.Kernels.Threading;
 
 namespace Vicuna.Managed.Kernels.Ops;
 
-/// <summary>Operations on one token at a time as jobs over the tokens: on all threads when there is enough to do, on the calling one for a single token.</summary>
+/// <summary>
+/// Operations on one token at a time as jobs over the tokens: on all threads when there is enough to do, on the calling one for a single token.
+/// </summary>
 internal sealed class TokenJob : ParallelJob
 {
     // Elements below which another thread does not help.
@@ -44,7 +46,9 @@ internal sealed class TokenJob : ParallelJob
     }
 
     /// <summary>See <see cref="Ops.RmsNorm.Apply"/>.</summary>
-    public void RmsNorm(Operations operations, WorkerPool pool, AlignedBuffer x, float[] gain, float epsilon, AlignedBuffer destination, int tokens, CancellationToken cancellationToken = default)
+    public void RmsNorm(
+        Operations operations, WorkerPool pool, AlignedBuffer x, float[] gain, float epsilon, AlignedBuffer destination, int tokens,
+        CancellationToken cancellationToken = default)
     {
         (_x, _vector, _epsilon, _destination) = (x, gain, epsilon, destination);
         Run(operations, pool, _normalize, gain.Length, tokens, cancellationToken);
@@ -52,14 +56,16 @@ internal sealed class TokenJob : ParallelJob
 
     /// <summary>x += y, then <see cref="Ops.RmsNorm.Apply"/> of the sum.</summary>
     public void AddThenRmsNorm(
-        Operations operations, WorkerPool pool, AlignedBuffer x, AlignedBuffer y, float[] gain, float epsilon, AlignedBuffer destination, int tokens, CancellationToken cancellationToken = default)
+        Operations operations, WorkerPool pool, AlignedBuffer x, AlignedBuffer y, float[] gain, float epsilon, AlignedBuffer destination, int tokens,
+        CancellationToken cancellationToken = default)
     {
         (_x, _y, _vector, _epsilon, _destination) = (x, y, gain, epsilon, destination);
         Run(operations, pool, _addThenNormalize, gain.Length, tokens, cancellationToken);
     }
 
     /// <summary>See <see cref="Ops.SwiGlu.Apply"/>.</summary>
-    public void SwiGlu(Operations operations, WorkerPool pool, AlignedBuffer gate, AlignedBuffer up, int width, int tokens, CancellationToken cancellationToken = default)
+    public void SwiGlu(
+        Operations operations, WorkerPool pool, AlignedBuffer gate, AlignedBuffer up, int width, int tokens, CancellationToken cancellationToken = default)
     {
         (_x, _y) = (gate, up);
         Run(operations, pool, _swiGlu, width, tokens, cancellationToken);

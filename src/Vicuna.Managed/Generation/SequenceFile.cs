@@ -91,7 +91,8 @@ internal static class SequenceFile
         if (type != (int)cache.Shape.Type)
         {
             string stored = type is >= 0 and <= (int)KvType.Q8 ? ((KvType)type).ToString() : $"type {type}";
-            throw new ModelFormatException(Name, $"expected keys and values as {cache.Shape.Type}, found {stored}: load the model with the same KeyValueType as when it was saved", item: null);
+            throw new ModelFormatException(
+                Name, $"expected keys and values as {cache.Shape.Type}, found {stored}: load the model with the same KeyValueType as when it was saved", item: null);
         }
 
         if (count > cache.Capacity)
