@@ -6,8 +6,8 @@
 //
 // As one native executable (Native AOT; it needs a C compiler, and runs on CPUs like the building machine's; say x86-64-v3 for any since 2013):
 //   dotnet publish -c Release -r linux-x64 -p:PublishAot=true -p:IlcInstructionSet=native samples/Chat
-// As one trimmed file with the runtime in it:
-//   dotnet publish -c Release -r linux-x64 --self-contained -p:PublishTrimmed=true -p:PublishSingleFile=true samples/Chat
+// As one trimmed file with the runtime in it (ReadyToRun: compiled code to start with, which trimming would drop):
+//   dotnet publish -c Release -r linux-x64 --self-contained -p:PublishTrimmed=true -p:PublishSingleFile=true -p:PublishReadyToRun=true samples/Chat
 using System.Reflection;
 using Vicuna.Managed;
 

@@ -46,7 +46,7 @@ public sealed record CheckpointInfo
     /// </summary>
     /// <param name="tokens">Length of each sequence in tokens, 1 to the model's context.</param>
     /// <param name="sequences">Sequences at a time, 1 or more.</param>
-    /// <param name="threads">Threads that compute, 1 or more; null = as many as <see cref="LoadOptions.Threads"/> has by default.</param>
+    /// <param name="threads">Threads that compute, 1 or more, the larger number where prompts have another; null = as many as <see cref="LoadOptions.Threads"/> has by default.</param>
     /// <returns>The estimate.</returns>
     /// <exception cref="ArgumentOutOfRangeException">A number is out of range.</exception>
     public MemoryEstimate EstimateMemory(int tokens, int sequences = 1, int? threads = null)

@@ -21,7 +21,8 @@ public static class SpeedTest
     /// <exception cref="ArgumentException">The context does not hold prompt and new tokens.</exception>
     /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
     /// <exception cref="ObjectDisposedException">The model has been disposed.</exception>
-    public static SpeedTestResult Run(LanguageModel model, SpeedTestOptions? options = null, IProgress<int>? progress = null, CancellationToken cancellationToken = default)
+    public static SpeedTestResult Run(
+        LanguageModel model, SpeedTestOptions? options = null, IProgress<int>? progress = null, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(model);
         options ??= new SpeedTestOptions();
@@ -54,13 +55,15 @@ public static class SpeedTest
         ArgumentOutOfRangeException.ThrowIfLessThan(options.Repeat, 1, nameof(options.Repeat));
         if (options.Batch != 1)
         {
-            throw new ArgumentOutOfRangeException(nameof(options), options.Batch, $"Batch: expected 1, found {options.Batch}: this version measures one sequence at a time.");
+            throw new ArgumentOutOfRangeException(
+                nameof(options), options.Batch, $"Batch: expected 1, found {options.Batch}: this version measures one sequence at a time.");
         }
 
-        if ((long)options.PromptTokens + options.NewTokens > contextLength)
+        long tokens = (long)options.PromptTokens + options.NewTokens;
+        if (tokens > contextLength)
         {
             throw new ArgumentException(
-                $"The context holds {contextLength} tokens; {options.PromptTokens} of the prompt and {options.NewTokens} new ones are {(long)options.PromptTokens + options.NewTokens}.", nameof(options));
+                $"The context holds {contextLength} tokens; {options.PromptTokens} of the prompt and {options.NewTokens} new ones are {tokens}.", nameof(options));
         }
     }
 

@@ -15,12 +15,15 @@ public sealed record SpeedTestSample
     /// <summary>Bytes per second at which the same threads read plain memory, in 10^9; the mean of before and after, each the best of five rounds.</summary>
     public required double MemoryReadGBPerSecond { get; init; }
 
-    /// <summary>Operations per second of an f32 kernel on cached data with the same threads, in 10^9; the mean of before and after, each the best of five rounds.</summary>
+    /// <summary>
+    /// Operations per second of an f32 kernel on cached data with the same threads, in 10^9; the mean of before and after, each the best of five
+    /// rounds.
+    /// </summary>
     public required double FmaPeakGFlops { get; init; }
 
     /// <summary>
-    /// Floating-point operations per second of the prompts, in 10^9. A prompt of T tokens counts <c>2 · P · T + 2 · D · V + L · 2 · T² · H · dh</c>: the
-    /// P elements of the blocks' matrices for each token, the output head once, and attention.
+    /// Floating-point operations per second of the prompts, in 10^9. A prompt of T tokens counts
+    /// <c>2 · P · T + 2 · D · V + L · 2 · T² · H · dh</c>: the P elements of the blocks' matrices for each token, the output head once, and attention.
     /// </summary>
     public required double PrefillGFlops { get; init; }
 

@@ -13,11 +13,15 @@ internal static class BenchCommand
     /// <summary>Makes the verb.</summary>
     public static Command Create()
     {
-        Option<int?> promptTokens = OptionsOf.Int("--prompt-tokens", $"Tokens of the prompt. Default: {Defaults.PromptTokens}, less where the context is shorter.", 1, int.MaxValue);
+        Option<int?> promptTokens = OptionsOf.Int(
+            "--prompt-tokens", $"Tokens of the prompt. Default: {Defaults.PromptTokens}, less where the context is shorter.", 1, int.MaxValue);
         Option<int?> newTokens = OptionsOf.Int("--new-tokens", $"Tokens decoded after the prompt. Default: {Defaults.NewTokens}.", 1, int.MaxValue);
         Option<int?> batch = OptionsOf.Int("--batch", "Sequences that are run together. This version has 1.", 1, 1);
         Option<int?> repeat = OptionsOf.Int("--repeat", $"How often it is measured; results are medians. Default: {Defaults.Repeat}.", 1, 1000);
-        Command command = new("bench", "Measures the speed, beside the machine's own limits measured in the same run.") { promptTokens, newTokens, batch, repeat };
+        Command command = new("bench", "Measures the speed, beside the machine's own limits measured in the same run.")
+        {
+            promptTokens, newTokens, batch, repeat,
+        };
         CommonOptions common = new(command, computes: true);
         command.SetAction((parsed, cancellationToken) =>
         {
@@ -34,41 +38,18 @@ internal static class BenchCommand
             SpeedTestResult result = SpeedTest.Run(model, options, ProgressOf(options.Repeat), cancellationToken);
             if (result.MemoryReadBytes < FullMemoryRead)
             {
-                Console.Error.WriteLine($"vicuna: warning: little memory is free: its speed was measured with {Text(result.MemoryReadBytes / 1e6, "0")} MB, not {Text(FullMemoryRead / 1e6, "0")}.");
+                Console.Error.WriteLine(
+                    $"vicuna: warning: little memory is free: its speed was measured with {result.MemoryReadBytes >> 20} MiB, not {FullMemoryRead >> 20}.");
             }
 
             string name = common.ModelPath(parsed) ?? "pico-vicuna (embedded)";
             if (common.Json(parsed))
             {
-                JsonOutput.Line(json =>
-                {
-                    json.WriteNumber("prefillTokensPerSecond", result.PrefillTokensPerSecond);
-                    json.WriteNumber("decodeTokensPerSecond", result.DecodeTokensPerSecond);
-                    json.WriteNumber("weightGBPerSecond", result.WeightGBPerSecond);
-                    json.WriteNumber("memoryReadGBPerSecond", result.MemoryReadGBPerSecond);
-                    json.WriteNumber("fmaPeakGFlops", result.FmaPeakGFlops);
-                    json.WriteNumber("prefillGFlops", result.PrefillGFlops);
-                    json.WriteNumber("decodeOverMemoryRead", result.DecodeOverMemoryRead);
-                    json.WriteNumber("prefillOverFmaPeak", result.PrefillOverFmaPeak);
-                    json.WriteNumber("threads", result.Threads);
-                    json.WriteString("isa", NameOf(result.InstructionSet));
-                    json.WriteNumber("loadSeconds", loadSeconds);
-                    json.WriteNumber("peakMemoryBytes", result.PeakMemoryBytes);
-                    json.WriteString("quantize", common.Quantize(parsed));
-                    json.WriteString("kv", common.KeyValues(parsed).ToString().ToLowerInvariant());
-                    json.WriteNumber("batch", result.Batch);
-                    json.WriteNumber("allocatedBytesPerToken", result.AllocatedBytesPerToken);
-                    json.WriteString("model", name);
-                    json.WriteNumber("weightBytes", result.WeightBytesPerPass);
-                    json.WriteNumber("promptTokens", options.PromptTokens);
-                    json.WriteNumber("newTokens", options.NewTokens);
-                    json.WriteNumber("repeat", options.Repeat);
-                    json.WriteNumber("prefillThreads", result.PrefillThreads);
-                });
+                WriteJson(name, common.Quantize(parsed), common.Cache(parsed), options, result, loadSeconds);
             }
             else
             {
-                WriteText(name, model, options, result, loadSeconds);
+                WriteText(name, model.Info.WeightBytes, options, result, loadSeconds);
             }
 
             return Task.CompletedTask;
@@ -89,23 +70,45 @@ internal static class BenchCommand
         return fitting;
     }
 
-    private static void WriteText(string name, LanguageModel model, SpeedTestOptions options, SpeedTestResult result, double loadSeconds)
+    // The contract's keys, in its order; then what tells one run from another.
+    private static void WriteJson(string model, string quantize, string cache, SpeedTestOptions options, SpeedTestResult result, double loadSeconds) =>
+        JsonOutput.Line(json =>
+        {
+            json.WriteNumber("prefillTokensPerSecond", result.PrefillTokensPerSecond);
+            json.WriteNumber("decodeTokensPerSecond", result.DecodeTokensPerSecond);
+            json.WriteNumber("weightGBPerSecond", result.WeightGBPerSecond);
+            json.WriteNumber("memoryReadGBPerSecond", result.MemoryReadGBPerSecond);
+            json.WriteNumber("fmaPeakGFlops", result.FmaPeakGFlops);
+            json.WriteNumber("prefillGFlops", result.PrefillGFlops);
+            json.WriteNumber("decodeOverMemoryRead", result.DecodeOverMemoryRead);
+            json.WriteNumber("prefillOverFmaPeak", result.PrefillOverFmaPeak);
+            json.WriteNumber("threads", result.Threads);
+            json.WriteString("isa", NameOf(result.InstructionSet));
+            json.WriteNumber("loadSeconds", loadSeconds);
+            json.WriteNumber("peakMemoryBytes", result.PeakMemoryBytes);
+            json.WriteString("quantize", quantize);
+            json.WriteString("kv", cache);
+            json.WriteNumber("batch", result.Batch);
+            json.WriteNumber("allocatedBytesPerToken", result.AllocatedBytesPerToken);
+            json.WriteString("model", model);
+            json.WriteNumber("weightBytes", result.WeightBytesPerPass);
+            json.WriteNumber("promptTokens", options.PromptTokens);
+            json.WriteNumber("newTokens", options.NewTokens);
+            json.WriteNumber("repeat", options.Repeat);
+            json.WriteNumber("prefillThreads", result.PrefillThreads);
+        });
+
+    private static void WriteText(string model, long weightBytes, SpeedTestOptions options, SpeedTestResult result, double loadSeconds)
     {
-        Row("model", $"{name}, {Text(result.WeightBytesPerPass / 1e6, "N0")} MB of weights a pass, loaded in {Text(loadSeconds, "0.00")} s");
-        Row("machine", $"{(result.PrefillThreads == result.Threads ? $"{result.Threads}" : $"{result.PrefillThreads} and {result.Threads}")} threads, {NameOf(result.InstructionSet)}");
-        Row("limits", $"{Text(result.MemoryReadGBPerSecond, "0.0")} GB/s read, {Text(result.FmaPeakGFlops, "0.0")} GFLOP/s");
-        Row(
-            "prefill",
-            $"{Text(result.PrefillTokensPerSecond, "0.0")} tokens/s ({options.PromptTokens} tokens), {Text(result.PrefillGFlops, "0.0")} GFLOP/s = {Text(result.PrefillOverFmaPeak, "0.00")} x the peak");
-        Row(
-            "decode",
-            $"{Text(result.DecodeTokensPerSecond, "0.0")} tokens/s ({options.NewTokens} tokens), {Text(result.WeightGBPerSecond, "0.0")} GB/s = {Text(result.DecodeOverMemoryRead, "0.00")} x reading");
-        Row("memory", $"{Text(result.PeakMemoryBytes / 1e6, "N0")} MB at most of which {Text(model.Info.WeightBytes / 1e6, "N0")} MB weights, {Text(result.AllocatedBytesPerToken, "0.#")} managed bytes a token");
+        Row("model", $"{model}, {result.WeightBytesPerPass / 1e6:N0} MB of weights a pass, loaded in {loadSeconds:0.00} s");
+        Row("machine", $"{result.Threads} threads ({result.PrefillThreads} on prompts), {NameOf(result.InstructionSet)}");
+        Row("limits", $"reads {result.MemoryReadGBPerSecond:0.0} GB/s, computes {result.FmaPeakGFlops:0.0} GFLOP/s in f32");
+        Row("prefill", $"{result.PrefillTokensPerSecond:0.0} tokens/s of {options.PromptTokens}: {result.PrefillGFlops:0.0} GFLOP/s, {result.PrefillOverFmaPeak:0.00} x the limit");
+        Row("decode", $"{result.DecodeTokensPerSecond:0.0} tokens/s of {options.NewTokens}: {result.WeightGBPerSecond:0.0} GB/s, {result.DecodeOverMemoryRead:0.00} x the limit");
+        Row("memory", $"{result.PeakMemoryBytes / 1e6:N0} MB, {weightBytes / 1e6:N0} of it weights; {result.AllocatedBytesPerToken:0.#} managed bytes a token");
     }
 
-    private static void Row(string name, string value) => Console.WriteLine($"{name,-8} {value}");
-
-    private static string Text(double value, string format) => value.ToString(format, CultureInfo.InvariantCulture);
+    private static void Row(string name, FormattableString value) => Console.WriteLine($"{name,-8} {FormattableString.Invariant(value)}");
 
     private static string NameOf(InstructionSet set) => set switch
     {

@@ -47,7 +47,8 @@ internal static class CpuTier
 
         string level = cpu == IsaTier.Avx512 ? "x86-64-v4" : "x86-64-v3";
         string remedy = isCompiledAheadOfTime
-            ? $"this program was compiled ahead of time for lesser CPUs; publish it with <IlcInstructionSet>{level}</IlcInstructionSet> (it then needs such a CPU)"
+            ? "this program was compiled ahead of time for lesser CPUs; "
+                + $"publish it with <IlcInstructionSet>{level}</IlcInstructionSet> (it then needs such a CPU)"
             : "the runtime does not offer it; look for DOTNET_Enable... settings, or the operating system does not enable it";
         return $"Computing with '{IsaTiers.NameOf(used)}' on a CPU that has '{IsaTiers.NameOf(cpu)}', which is several times as fast: {remedy}.";
     }

@@ -27,6 +27,7 @@ internal sealed class FmaPeak : ParallelJob, IDisposable
     // The runtime compiles hot code anew after some 100 ms; it must have done so before the first round that counts.
     private const double WarmUpSeconds = 0.5;
 
+    private readonly Lock _gate = new();
     private readonly WorkerPool _pool;
     private readonly IsaTier _tier;
     private readonly AlignedBuffer _left = AlignedBuffer.AllocateFloats(Depth * Rows);
@@ -50,7 +51,16 @@ internal sealed class FmaPeak : ParallelJob, IDisposable
     public long OperationsPerProduct => 2L * Depth * Rows * Columns;
 
     /// <summary>Depends on every product, so that none can be left out; a product's elements add up to <c>Depth · Rows · columns / 8</c>.</summary>
-    public double Sum => Volatile.Read(ref _sum);
+    public double Sum
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return _sum;
+            }
+        }
+    }
 
     private int Columns => _tier switch
     {
@@ -100,7 +110,7 @@ internal sealed class FmaPeak : ParallelJob, IDisposable
             };
         }
 
-        lock (_pool)
+        lock (_gate)
         {
             _sum += sum;
         }

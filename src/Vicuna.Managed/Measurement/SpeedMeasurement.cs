@@ -17,7 +17,10 @@ internal sealed class SpeedMeasurement(ISequences sequences, PassWork work, Spee
     private static readonly TimeSpan MostWarmUpTime = TimeSpan.FromSeconds(2);
 
     /// <summary>Runs until the code is compiled and the weights are in memory.</summary>
-    /// <returns>Managed bytes that all threads allocate for a token of one sequence; the median step's, because a new page of a cache now and then is an object.</returns>
+    /// <returns>
+    /// Managed bytes that all threads allocate for a token of one sequence; the median step's, because a new page of a cache now and then is an
+    /// object.
+    /// </returns>
     public double WarmUp(CancellationToken cancellationToken)
     {
         long start = clock.GetTimestamp();

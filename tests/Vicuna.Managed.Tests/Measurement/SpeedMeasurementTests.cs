@@ -72,7 +72,15 @@ public sealed class SpeedMeasurementTests
         Assert.Equal([1, 2, 3], heard);
         SpeedTestResult result = new()
         {
-            Samples = samples, Batch = 1, Threads = 1, PrefillThreads = 1, InstructionSet = InstructionSet.Scalar, WeightBytesPerPass = 0, PeakMemoryBytes = 0, MemoryReadBytes = 0, AllocatedBytesPerToken = 0,
+            Samples = samples,
+            Batch = 1,
+            Threads = 1,
+            PrefillThreads = 1,
+            InstructionSet = InstructionSet.Scalar,
+            WeightBytesPerPass = 0,
+            PeakMemoryBytes = 0,
+            MemoryReadBytes = 0,
+            AllocatedBytesPerToken = 0,
         };
         Assert.Equal(20, result.MemoryReadGBPerSecond);
         Assert.Equal(0.5, result.DecodeOverMemoryRead);
