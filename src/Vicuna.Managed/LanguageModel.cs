@@ -270,6 +270,12 @@ public sealed class LanguageModel : IDisposable
     /// <summary>Bytes of weights that a pass reads.</summary>
     internal long WeightBytesPerPass => _decoder.WeightBytesPerPass;
 
+    /// <summary>Most tokens of a pass, all sequences together.</summary>
+    internal int TokensPerPass => _decoder.ChunkTokens;
+
+    /// <summary>Makes an empty batch, for sequences of this model's generators.</summary>
+    internal SequenceBatch CreateBatch() => new(_decoder);
+
     /// <summary>Ends the threads and gives up the weights' memory. Calls under way on other threads fail with <see cref="ObjectDisposedException"/>.</summary>
     public void Dispose()
     {

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using Vicuna.Managed.Generation;
 using Vicuna.Managed.Kernels.Isa;
 using Vicuna.Managed.Kernels.Limits;
 using Vicuna.Managed.Measurement;
@@ -11,7 +12,7 @@ namespace Vicuna.Managed;
 /// </summary>
 public static class SpeedTest
 {
-    /// <summary>Runs the test. It takes up to 2 GiB of memory beside the model and uses all of the model's threads.</summary>
+    /// <summary>Runs the test. It takes up to 2 GiB of memory beside the model and the sequences, and uses all of the model's threads.</summary>
     /// <param name="model">The model.</param>
     /// <param name="options">What to run; null for the defaults.</param>
     /// <param name="progress">Hears the number of repetitions done; may be null.</param>
@@ -26,9 +27,9 @@ public static class SpeedTest
     {
         ArgumentNullException.ThrowIfNull(model);
         options ??= new SpeedTestOptions();
-        Check(options, model.ContextLength);
+        Check(options, model);
         PassWork work = new(model.Config, model.WeightBytesPerPass);
-        using OneSequence sequences = new(model, options.PromptTokens);
+        using TestedSequences sequences = new(model, options);
         SpeedMeasurement measurement = new(sequences, work, options, TimeProvider.System);
         double allocated = measurement.WarmUp(cancellationToken);
         long peakBefore = PeakOfProcess();
@@ -48,22 +49,22 @@ public static class SpeedTest
         };
     }
 
-    private static void Check(SpeedTestOptions options, int contextLength)
+    private static void Check(SpeedTestOptions options, LanguageModel model)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(options.PromptTokens, 1, nameof(options.PromptTokens));
         ArgumentOutOfRangeException.ThrowIfLessThan(options.NewTokens, 1, nameof(options.NewTokens));
         ArgumentOutOfRangeException.ThrowIfLessThan(options.Repeat, 1, nameof(options.Repeat));
-        if (options.Batch != 1)
+        if (options.Batch < 1 || options.Batch > model.TokensPerPass)
         {
             throw new ArgumentOutOfRangeException(
-                nameof(options), options.Batch, $"Batch: expected 1, found {options.Batch}: this version measures one sequence at a time.");
+                nameof(options), options.Batch, $"Batch: expected 1 to {model.TokensPerPass}, the most tokens of a pass, found {options.Batch}.");
         }
 
         long tokens = (long)options.PromptTokens + options.NewTokens;
-        if (tokens > contextLength)
+        if (tokens > model.ContextLength)
         {
             throw new ArgumentException(
-                $"The context holds {contextLength} tokens; {options.PromptTokens} of the prompt and {options.NewTokens} new ones are {tokens}.", nameof(options));
+                $"The context holds {model.ContextLength} tokens; {options.PromptTokens} of the prompt and {options.NewTokens} new ones are {tokens}.", nameof(options));
         }
     }
 
@@ -80,15 +81,25 @@ public static class SpeedTest
         return process.PeakWorkingSet64;
     }
 
-    // Batched passes come in here: the same prompt in several generators, all of which a step advances in one pass.
-    private sealed class OneSequence(LanguageModel model, int promptTokens) : ISequences, IDisposable
+    private sealed class TestedSequences : ISequences, IDisposable
     {
-        private readonly Generator _generator = model.CreateGenerator(new GenerationOptions { Temperature = 0 });
+        private readonly Generator[] _generators;
+        private readonly SequenceBatch _batch;
+        private readonly int[] _prompt;
 
-        // The same ids every time, spread over the vocabulary so that no embedding row is met twice in a row.
-        private readonly int[] _prompt = [.. Enumerable.Range(0, promptTokens).Select(i => (int)(((i + 1) * 7919L) % model.Config.VocabSize))];
+        public TestedSequences(LanguageModel model, SpeedTestOptions options)
+        {
+            // The same ids every time, spread over the vocabulary so that no embedding row is met twice in a row.
+            _prompt = [.. Enumerable.Range(1, options.PromptTokens).Select(i => (int)(i * 7919L % model.Config.VocabSize))];
+            _generators = [.. Enumerable.Range(0, options.Batch).Select(_ => model.CreateGenerator(new GenerationOptions { Temperature = 0 }))];
+            _batch = model.CreateBatch();
+            foreach (Generator generator in _generators)
+            {
+                _batch.Add(generator.Sequence);
+            }
+        }
 
-        public int Count => 1;
+        public int Count => _generators.Length;
 
         public long OccupiedBytes => Environment.WorkingSet;
 
@@ -96,17 +107,28 @@ public static class SpeedTest
 
         public void Prefill(int tokens, CancellationToken cancellationToken)
         {
-            _generator.Rewind(0);
-            _generator.Append(_prompt.AsSpan(0, tokens), cancellationToken);
+            foreach (Generator generator in _generators)
+            {
+                generator.Rewind(0);
+            }
+
+            foreach (Generator generator in _generators)
+            {
+                generator.Append(_prompt.AsSpan(0, tokens), cancellationToken);
+            }
         }
 
         public void Step(CancellationToken cancellationToken)
         {
-            // The token comes out of the pass before; its own pass is run at once, so that every step has exactly one.
-            _generator.Next(cancellationToken);
-            _generator.GetLogits(cancellationToken);
+            foreach (Generator generator in _generators)
+            {
+                generator.Next(cancellationToken);
+            }
+
+            // The tokens came out of the pass before; their own is run at once, so that every step has exactly one.
+            _batch.Step(cancellationToken);
         }
 
-        public void Dispose() => _generator.Dispose();
+        public void Dispose() => Array.ForEach(_generators, generator => generator.Dispose());
     }
 }

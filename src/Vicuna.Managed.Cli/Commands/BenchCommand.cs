@@ -16,7 +16,7 @@ internal static class BenchCommand
         Option<int?> promptTokens = OptionsOf.Int(
             "--prompt-tokens", $"Tokens of the prompt. Default: {Defaults.PromptTokens}, less where the context is shorter.", 1, int.MaxValue);
         Option<int?> newTokens = OptionsOf.Int("--new-tokens", $"Tokens decoded after the prompt. Default: {Defaults.NewTokens}.", 1, int.MaxValue);
-        Option<int?> batch = OptionsOf.Int("--batch", "Sequences that are run together. This version has 1.", 1, 1);
+        Option<int?> batch = OptionsOf.Int("--batch", $"Sequences that are decoded together. Default: {Defaults.Batch}.", 1, 4096);
         Option<int?> repeat = OptionsOf.Int("--repeat", $"How often it is measured; results are medians. Default: {Defaults.Repeat}.", 1, 1000);
         Command command = new("bench", "Measures the speed, beside the machine's own limits measured in the same run.")
         {
@@ -104,7 +104,7 @@ internal static class BenchCommand
         Row("machine", $"{result.Threads} threads ({result.PrefillThreads} on prompts), {NameOf(result.InstructionSet)}");
         Row("limits", $"reads {result.MemoryReadGBPerSecond:0.0} GB/s, computes {result.FmaPeakGFlops:0.0} GFLOP/s in f32");
         Row("prefill", $"{result.PrefillTokensPerSecond:0.0} tokens/s of {options.PromptTokens}: {result.PrefillGFlops:0.0} GFLOP/s, {result.PrefillOverFmaPeak:0.00} x the limit");
-        Row("decode", $"{result.DecodeTokensPerSecond:0.0} tokens/s of {options.NewTokens}: {result.WeightGBPerSecond:0.0} GB/s, {result.DecodeOverMemoryRead:0.00} x the limit");
+        Row("decode", $"{result.DecodeTokensPerSecond:0.0} tokens/s of {result.Batch} x {options.NewTokens}: {result.WeightGBPerSecond:0.0} GB/s, {result.DecodeOverMemoryRead:0.00} x the limit");
         Row("memory", $"{result.PeakMemoryBytes / 1e6:N0} MB, {weightBytes / 1e6:N0} of it weights; {result.AllocatedBytesPerToken:0.#} managed bytes a token");
     }
 

@@ -38,12 +38,19 @@ internal sealed class MemoryRead : ParallelJob, IDisposable
         _tier = tier;
         Bytes = Math.Max(bytes / RunBytes, 1) * RunBytes;
         _buffer = AlignedBuffer.Allocate(Bytes);
+        for (int run = 0; run < Bytes / RunBytes; run++)
+        {
+            // Memory that nobody has written to is one page of zeros, which lies in the cache.
+            Span<byte> part = _buffer.Writable((long)run * RunBytes, RunBytes);
+            part.Clear();
+            MemoryMarshal.Write(part, run + 1L);
+        }
     }
 
     /// <summary>Bytes of a round.</summary>
     public long Bytes { get; }
 
-    /// <summary>Depends on every byte that was read, so that no read can be left out.</summary>
+    /// <summary>Depends on every byte that was read, so that no read can be left out: 1 + 2 + ... + megabytes for each round.</summary>
     public long Sum => Interlocked.Read(ref _sum);
 
     /// <summary><see cref="FullBytes"/>, or a quarter of the memory that is free if that is less.</summary>
@@ -83,7 +90,7 @@ internal sealed class MemoryRead : ParallelJob, IDisposable
         for (int run = start; run < end; run++)
         {
             ReadOnlySpan<byte> bytes = _buffer.Bytes((long)run * RunBytes, RunBytes);
-            sum ^= _tier switch
+            sum += _tier switch
             {
                 IsaTier.Avx512 => Read512(bytes),
                 IsaTier.Avx2 => Read256(bytes),
