@@ -82,14 +82,6 @@ internal sealed class CommonOptions
     /// <summary>Quantization at load, as it was asked for.</summary>
     public string Quantize(ParseResult parsed) => parsed.GetValue(_quantize)!;
 
-    /// <summary>Storage of keys and values, as it was asked for.</summary>
-    public KeyValueType KeyValues(ParseResult parsed) => parsed.GetValue(_keyValues) switch
-    {
-        "f32" => KeyValueType.F32,
-        "q8" => KeyValueType.Q8,
-        _ => KeyValueType.F16,
-    };
-
     /// <summary>The embedded model's files.</summary>
     public static IReadOnlyDictionary<string, ReadOnlyMemory<byte>> EmbeddedModel() => EmbeddedFiles.Read(typeof(CommonOptions).Assembly, EmbeddedPrefix);
 
