@@ -58,41 +58,56 @@ internal sealed class MatrixPacker<TFormat> : MatrixPacker
     /// <inheritdoc/>
     public override void Run(int start, int end, Span<float> scratch)
     {
-        Span<float> row = scratch[..(_groups * PackedLayout.GroupColumns)];
-        row.Clear();
         int blockBytes = _groups * TFormat.GroupBytes;
         for (int block = start; block < end; block++)
         {
+            int first = block * PackedLayout.BlockRows;
+            int rows = Math.Min(PackedLayout.BlockRows, _source.Rows - first);
             Span<byte> target = _target.Writable((long)block * blockBytes, blockBytes);
-            for (int r = 0; r < Math.Min(PackedLayout.BlockRows, _source.Rows - (block * PackedLayout.BlockRows)); r++)
+            if (_lossless)
             {
-                PackRow((block * PackedLayout.BlockRows) + r, r, row, target);
+                Repack(first, rows, target);
+            }
+            else
+            {
+                Quantize(first, rows, target, scratch);
             }
         }
     }
 
-    private void PackRow(int sourceRow, int r, Span<float> row, Span<byte> target)
+    // Group after group: the rows' bytes lie side by side in it, so that it is written while it is in the first-level cache.
+    private void Repack(int first, int rows, Span<byte> target)
     {
-        if (_lossless)
-        {
-            long rowBytes = _source.Region.Length / _source.Rows;
-            ReadOnlySpan<byte> stored = _source.Region.Bytes(sourceRow * rowBytes, (int)rowBytes);
-            int storedBlock = stored.Length / (_source.Columns / LosslessBlockColumns);
-            for (int g = 0; g < _groups; g++)
-            {
-                TFormat.Repack(stored.Slice(g * storedBlock, storedBlock), r, target.Slice(g * TFormat.GroupBytes, TFormat.GroupBytes));
-            }
-
-            return;
-        }
-
-        _source.DequantizeRow(sourceRow, row[.._source.Columns]);
+        int rowBytes = checked((int)(_source.Region.Length / _source.Rows));
+        int storedBlock = rowBytes / (_source.Columns / LosslessBlockColumns);
+        ReadOnlySpan<byte> stored = _source.Region.Bytes((long)first * rowBytes, rows * rowBytes);
         for (int g = 0; g < _groups; g++)
         {
-            ReadOnlySpan<float> weights = row.Slice(g * PackedLayout.GroupColumns, PackedLayout.GroupColumns);
-            if (!TFormat.Quantize(weights, r, target.Slice(g * TFormat.GroupBytes, TFormat.GroupBytes)))
+            Span<byte> group = target.Slice(g * TFormat.GroupBytes, TFormat.GroupBytes);
+            for (int row = 0; row < rows; row++)
             {
-                _badRow = Math.Min(_badRow, sourceRow);
+                TFormat.Repack(stored.Slice((row * rowBytes) + (g * storedBlock), storedBlock), row, group);
+            }
+        }
+    }
+
+    private void Quantize(int first, int rows, Span<byte> target, Span<float> scratch)
+    {
+        int width = _groups * PackedLayout.GroupColumns;
+        for (int row = 0; row < rows; row++)
+        {
+            Span<float> widened = scratch.Slice(row * width, width);
+            widened[_source.Columns..].Clear();
+            _source.DequantizeRow(first + row, widened[.._source.Columns]);
+        }
+
+        for (int g = 0; g < _groups; g++)
+        {
+            Span<byte> group = target.Slice(g * TFormat.GroupBytes, TFormat.GroupBytes);
+            int bad = TFormat.Quantize(scratch[(g * PackedLayout.GroupColumns)..], width, rows, group);
+            if (bad >= 0)
+            {
+                _badRow = Math.Min(_badRow, first + bad);
                 return;
             }
         }
@@ -109,7 +124,7 @@ internal abstract class MatrixPacker : ParallelJob
     /// <param name="format">One of <see cref="Formats"/>.</param>
     /// <param name="source">The stored matrix, <c>[rows, cols]</c>.</param>
     /// <param name="tier">The instruction set that will compute with it.</param>
-    /// <param name="pool">The threads that share the work; scratch of a row filled up to whole groups.</param>
+    /// <param name="pool">The threads that share the work; their scratch must hold <see cref="ScratchElements"/>.</param>
     /// <param name="hugePages">Whether the system is asked for large pages.</param>
     /// <param name="cancellationToken">Checked before each chunk of rows.</param>
     /// <returns>The packed matrix; its region's block is the caller's to dispose.</returns>
@@ -123,6 +138,9 @@ internal abstract class MatrixPacker : ParallelJob
         "q4" => MatrixPacker<Q4>.Pack(source, tier, pool, hugePages, cancellationToken),
         _ => throw new ArgumentOutOfRangeException(nameof(format), format, $"Expected one of {string.Join(", ", Formats)}."),
     };
+
+    /// <summary>Work space of a thread for matrices of up to <paramref name="columns"/> columns, in f32 elements.</summary>
+    public static int ScratchElements(int columns) => checked(PackedLayout.Groups(columns) * PackedLayout.GroupColumns * PackedLayout.BlockRows);
 
     /// <summary>Bytes that a matrix takes in a packed format.</summary>
     /// <param name="format">One of <see cref="Formats"/>.</param>

@@ -41,7 +41,7 @@ internal sealed class WeightPacker : IDisposable
         _hugePages = hugePages;
         _progress = progress;
         _cancellationToken = cancellationToken;
-        _pool = new WorkerPool(threads, DecoderState.WidestInput(config) + 64);
+        _pool = new WorkerPool(threads, MatrixPacker.ScratchElements(DecoderState.WidestInput(config)));
     }
 
     /// <summary>The format that a matrix is to be packed in, or null where it stays as it is.</summary>

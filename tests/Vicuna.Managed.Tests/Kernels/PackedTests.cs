@@ -23,7 +23,7 @@ public sealed class PackedTests
         {
             float[] weights = Normal(rows * columns, random);
             using AlignedBuffer bytes = Regions.Copy(MemoryMarshal.AsBytes(weights.AsSpan()).ToArray());
-            using WorkerPool pool = new(3, MatmulJob.ScratchElements(columns + 32));
+            using WorkerPool pool = new(3, MatmulJob.ScratchElements(columns + 64));
             using Packed scalar = new(format, bytes, rows, columns, IsaTier.Scalar, pool);
             foreach (int tokens in new[] { 1, 2, 3, 4, 5, 7, 8, 9, 12, 13, 16, 21, 25 })
             {
@@ -39,7 +39,7 @@ public sealed class PackedTests
     }
 
     [Theory]
-    [InlineData("q8", 0.0035)]
+    [InlineData("q8", 0.006)]
     [InlineData("q4", 0.085)]
     public void Pack_NormalWeights_LosesNoMoreThanStated(string format, double relativeError)
     {
@@ -114,7 +114,7 @@ public sealed class PackedTests
         {
             float[] weights = [.. Enumerable.Range(0, 32).Select(i => size * ((((i * 7) % 32) - 16) / 16f))];
             using AlignedBuffer bytes = Regions.Copy(MemoryMarshal.AsBytes(weights.AsSpan()).ToArray());
-            using WorkerPool pool = new(1, MatmulJob.ScratchElements(32));
+            using WorkerPool pool = new(1, MatmulJob.ScratchElements(64));
             using Packed packed = new(format, bytes, 1, 32, IsaTiers.Best, pool);
             float[] row = new float[32];
             packed.Matrix.DequantizeRow(0, row);
@@ -202,7 +202,7 @@ public sealed class PackedTests
             {
                 float[] weights = Normal(rows * columns, random);
                 guarded.Copy<float>(weights, atEnd);
-                using WorkerPool pool = new(2, MatmulJob.ScratchElements(columns + 32));
+                using WorkerPool pool = new(2, MatmulJob.ScratchElements(columns + 64));
                 WeightMatrix source = WeightFormats.Find("f32")!.Open(guarded.Part(rows * columns * sizeof(float), atEnd), rows, columns, IsaTiers.Best);
                 WeightMatrix packed = MatrixPacker.Pack(format, source, IsaTiers.Best, pool);
                 Assert.Equal(format, packed.Format);

@@ -20,12 +20,13 @@ internal interface IPackedFormat<TSelf>
     /// <summary>How the products read activations.</summary>
     static abstract ActivationKind Activations { get; }
 
-    /// <summary>Quantizes 32 weights of one row.</summary>
-    /// <param name="weights">f32 <c>[32]</c>.</param>
-    /// <param name="row">The row's place in the block, 0 to 15.</param>
-    /// <param name="group">The group's bytes, <c>[GroupBytes]</c>; only the row's own are written.</param>
-    /// <returns>False, and nothing written, if a weight is not finite.</returns>
-    static abstract bool Quantize(ReadOnlySpan<float> weights, int row, Span<byte> group);
+    /// <summary>Quantizes a group.</summary>
+    /// <param name="weights">f32 <c>[rows, stride]</c>, of which <c>[rows, 32]</c> is read.</param>
+    /// <param name="stride">Distance between two rows, in elements.</param>
+    /// <param name="rows">Rows, 1 to 16; the group's others stay as they are.</param>
+    /// <param name="group">Receives the group, <c>[GroupBytes]</c>.</param>
+    /// <returns>A row with a weight that is not finite, or -1. What is written then is of no use.</returns>
+    static abstract int Quantize(ReadOnlySpan<float> weights, int stride, int rows, Span<byte> group);
 
     /// <summary>Takes over 32 weights of one row that are stored in a format with the same numbers, without loss.</summary>
     /// <param name="block">One block of <see cref="LosslessSource"/>.</param>

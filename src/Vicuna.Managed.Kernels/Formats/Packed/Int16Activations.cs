@@ -77,7 +77,7 @@ internal static class Int16Activations
         Span<int> eight = stackalloc int[8];
         for (; k + 8 <= row.Length; k += 8)
         {
-            Vector256<int> q = Vector256.ConvertToInt32(Vector256.Round(Vector256.Create(row.Slice(k, 8)) * inverse));
+            Vector256<int> q = Vector256.ConvertToInt32Native(Vector256.Round(Vector256.Create(row.Slice(k, 8)) * inverse));
             (q & low).CopyTo(eight);
             Span<int> pairs = target[((k / 2 * width) + t)..];
             pairs[0] = eight[0] | (eight[1] << 16);

@@ -111,5 +111,5 @@ internal static class Int8Activations
 
     // A product with an infinite or NaN element is NaN, which has no integer: such a group is all zeros, its scale says the rest.
     private static Vector256<int> Round(ReadOnlySpan<float> values, float inverse) =>
-        inverse == 0 ? Vector256<int>.Zero : Vector256.ConvertToInt32(Vector256.Round(Vector256.Create(values) * inverse));
+        inverse == 0 ? Vector256<int>.Zero : Vector256.ConvertToInt32Native(Vector256.Round(Vector256.Create(values) * inverse));
 }

@@ -17,11 +17,9 @@ internal static class Magnitude
             largest = Vector256.Max(largest, Vector256.Create(x.Slice(i, 8)).AsInt32() & Vector256.Create(int.MaxValue));
         }
 
-        int bits = 0;
-        for (int lane = 0; lane < 8; lane++)
-        {
-            bits = Math.Max(bits, largest[lane]);
-        }
+        Vector128<int> four = Vector128.Max(largest.GetLower(), largest.GetUpper());
+        Vector128<int> two = Vector128.Max(four, Vector128.Shuffle(four, Vector128.Create(2, 3, 0, 1)));
+        int bits = Math.Max(two[0], two[1]);
 
         for (; i < x.Length; i++)
         {

@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Numerics;
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
 using Vicuna.Managed.Kernels.Isa;
@@ -19,7 +20,7 @@ internal readonly partial struct Q4 : IPackedFormat<Q4>
     private const int GroupSize = 288;
 
     // Places of the number -8 that the largest weight is tried at; measured on trained models: more of them gain nothing that perplexity shows.
-    private static readonly float[] Spans = [-8f, -7.5f, -7f, -8.5f, -9f, 7f, -6.5f];
+    private static ReadOnlySpan<float> Spans => [-8f, -7.5f, -7f, -8.5f, -9f, -6.5f, 7f, 7.5f];
 
     /// <inheritdoc/>
     public static string Name => "q4";
@@ -34,52 +35,42 @@ internal readonly partial struct Q4 : IPackedFormat<Q4>
     public static string LosslessSource => Q4_0.Name;
 
     /// <summary>
-    /// Quantizes 32 weights of one row with the scale of least squared error among those that put the largest weight near an end of the
+    /// Quantizes with the scale of least squared error among those that put a row's largest weight near an end of the
     /// range: for given numbers n = q - 8 the best scale is Σ w n / Σ n², and it leaves the error Σ w² - (Σ w n)² / Σ n².
     /// </summary>
     /// <inheritdoc/>
-    public static bool Quantize(ReadOnlySpan<float> weights, int row, Span<byte> group)
+    public static int Quantize(ReadOnlySpan<float> weights, int stride, int rows, Span<byte> group)
     {
-        float extreme = Extreme(weights);
-        if (!float.IsFinite(extreme))
+        Span<float> scales = stackalloc float[PackedLayout.BlockRows];
+        scales = scales[..rows];
+        for (int row = 0; row < rows; row++)
         {
-            return false;
-        }
-
-        Vector256<float> w0 = Vector256.Create(weights), w1 = Vector256.Create(weights[8..]), w2 = Vector256.Create(weights[16..]), w3 = Vector256.Create(weights[24..]);
-        float best = -1;
-        float scale = 0;
-        foreach (float span in Spans)
-        {
-            float inverse = extreme == 0 ? 0 : span / extreme;
-            if (!float.IsFinite(inverse))
+            ReadOnlySpan<float> w = weights.Slice(row * stride, PackedLayout.GroupColumns);
+            float extreme = Extreme(w);
+            if (!float.IsFinite(extreme))
             {
-                break; // subnormal all over: as good as zero
+                return row;
             }
 
-            Vector256<float> n0 = Numbers(w0, inverse), n1 = Numbers(w1, inverse), n2 = Numbers(w2, inverse), n3 = Numbers(w3, inverse);
-            float products = Vector256.Sum((w0 * n0) + (w1 * n1) + (w2 * n2) + (w3 * n3));
-            float squares = Vector256.Sum((n0 * n0) + (n1 * n1) + (n2 * n2) + (n3 * n3));
-            float gain = squares == 0 ? 0 : products * (products / squares);
-            if (gain > best)
-            {
-                (best, scale) = (gain, squares == 0 ? 0 : products / squares);
-            }
+            scales[row] = BestScale(Vector512.Create(w), Vector512.Create(w[16..]), extreme);
         }
 
-        Half rounded = HalfScale.Round(scale);
-        BinaryPrimitives.WriteHalfLittleEndian(group[(2 * row)..], rounded);
-        float factor = rounded == Half.Zero ? 0 : 1 / (float)rounded;
-        Vector256<short> lower = Vector256.Narrow(Codes(w0, factor), Codes(w1, factor));
-        Vector256<short> upper = Vector256.Narrow(Codes(w2, factor), Codes(w3, factor));
+        HalfScale.Round(scales, group);
+        Span<uint> all = MemoryMarshal.Cast<byte, uint>(group[ScaleBytes..GroupSize]);
         Span<uint> fours = stackalloc uint[PackedLayout.GroupColumns / 4];
-        Vector256.Narrow(lower, upper).AsUInt32().CopyTo(fours);
-        for (int i = 0; i < 4; i++)
+        for (int row = 0; row < rows; row++)
         {
-            BinaryPrimitives.WriteUInt32LittleEndian(group[(ScaleBytes + (64 * i) + (4 * row))..], fours[2 * i] | (fours[(2 * i) + 1] << 4));
+            ReadOnlySpan<float> w = weights.Slice(row * stride, PackedLayout.GroupColumns);
+            float inverse = HalfScale.Inverse(scales[row]);
+            Vector512<short> codes = Vector512.Narrow(Codes(Vector512.Create(w), inverse), Codes(Vector512.Create(w[16..]), inverse));
+            Vector256.Narrow(codes.GetLower(), codes.GetUpper()).AsUInt32().CopyTo(fours);
+            for (int i = 0; i < 4; i++)
+            {
+                all[(i * PackedLayout.BlockRows) + row] = fours[2 * i] | (fours[(2 * i) + 1] << 4);
+            }
         }
 
-        return true;
+        return -1;
     }
 
     /// <inheritdoc/>
@@ -187,24 +178,46 @@ internal readonly partial struct Q4 : IPackedFormat<Q4>
         }
     }
 
-    private static Vector256<float> Numbers(Vector256<float> w, float inverse) =>
-        Vector256.Min(Vector256.Max(Vector256.Round(w * inverse), Vector256.Create(-8f)), Vector256.Create(7f));
+    private static float BestScale(Vector512<float> w0, Vector512<float> w1, float extreme)
+    {
+        Vector256<float> inverses = Vector256.Create(Spans) / extreme;
+        if (extreme == 0 || !Vector256.LessThanAll(Vector256.Abs(inverses), Vector256.Create(float.PositiveInfinity)))
+        {
+            return 0; // zero, or subnormal all over: as good as zero
+        }
 
-    private static Vector256<int> Codes(Vector256<float> w, float inverse) => Vector256.ConvertToInt32(Numbers(w, inverse)) + Vector256.Create(8);
+        // All candidates at once: no branch depends on which is better.
+        Span<float> products = stackalloc float[8];
+        Span<float> squares = stackalloc float[8];
+        for (int i = 0; i < 8; i++)
+        {
+            Vector512<float> n0 = Numbers(w0, inverses[i]);
+            Vector512<float> n1 = Numbers(w1, inverses[i]);
+            products[i] = Vector512.Sum((w0 * n0) + (w1 * n1));
+            squares[i] = Vector512.Sum((n0 * n0) + (n1 * n1));
+        }
+
+        // The extreme itself is never rounded to zero, so no sum of squares is.
+        Vector256<float> scales = Vector256.Create(products) / Vector256.Create(squares);
+        Vector256<float> gains = scales * Vector256.Create(products);
+        Vector128<float> four = Vector128.MaxNative(gains.GetLower(), gains.GetUpper());
+        Vector128<float> two = Vector128.MaxNative(four, Vector128.Shuffle(four, Vector128.Create(2, 3, 0, 1)));
+        float best = MathF.Max(two[0], two[1]);
+        uint where = Vector256.Equals(gains, Vector256.Create(best)).ExtractMostSignificantBits();
+        return scales[BitOperations.TrailingZeroCount(where) & 7];
+    }
+
+    private static Vector512<float> Numbers(Vector512<float> w, float inverse) =>
+        Vector512.MinNative(Vector512.MaxNative(Vector512.Round(w * inverse), Vector512.Create(-8f)), Vector512.Create(7f));
+
+    private static Vector512<int> Codes(Vector512<float> w, float inverse) => Vector512.ConvertToInt32Native(Numbers(w, inverse)) + Vector512.Create(8);
 
     // The weight of largest magnitude, with its sign; NaN or infinity if there is one.
     private static float Extreme(ReadOnlySpan<float> weights)
     {
         float maximum = Magnitude.Max(weights);
-        foreach (float weight in weights)
-        {
-            if (weight == -maximum)
-            {
-                return weight;
-            }
-        }
-
-        return maximum;
+        var lowest = Vector512.Create(-maximum);
+        return Vector512.EqualsAny(Vector512.Create(weights), lowest) || Vector512.EqualsAny(Vector512.Create(weights[16..]), lowest) ? -maximum : maximum;
     }
 
     private static int Nibble(ReadOnlySpan<byte> q, int k) => k < 16 ? q[k] & 0xf : q[k - 16] >> 4;

@@ -32,27 +32,36 @@ internal readonly partial struct Q8 : IPackedFormat<Q8>
     public static string LosslessSource => Q8_0.Name;
 
     /// <inheritdoc/>
-    public static bool Quantize(ReadOnlySpan<float> weights, int row, Span<byte> group)
+    public static int Quantize(ReadOnlySpan<float> weights, int stride, int rows, Span<byte> group)
     {
-        float maximum = Magnitude.Max(weights);
-        if (!float.IsFinite(maximum))
+        Span<float> scales = stackalloc float[PackedLayout.BlockRows];
+        scales = scales[..rows];
+        for (int row = 0; row < rows; row++)
         {
-            return false;
+            scales[row] = Magnitude.Max(weights.Slice(row * stride, PackedLayout.GroupColumns)) / Largest;
+            if (!float.IsFinite(scales[row]))
+            {
+                return row;
+            }
         }
 
-        Half scale = HalfScale.Round(maximum / Largest);
-        float inverse = scale == Half.Zero ? 0 : 1 / (float)scale;
-        BinaryPrimitives.WriteHalfLittleEndian(group[(2 * row)..], scale);
-        Vector256<short> lower = Vector256.Narrow(Numbers(weights, inverse), Numbers(weights[8..], inverse));
-        Vector256<short> upper = Vector256.Narrow(Numbers(weights[16..], inverse), Numbers(weights[24..], inverse));
+        HalfScale.Round(scales, group);
+        Span<ushort> all = MemoryMarshal.Cast<byte, ushort>(group[ScaleBytes..GroupSize]);
         Span<ushort> pairs = stackalloc ushort[PackedLayout.GroupColumns / 2];
-        Vector256.Narrow(lower, upper).AsUInt16().CopyTo(pairs);
-        for (int pair = 0; pair < pairs.Length; pair++)
+        for (int row = 0; row < rows; row++)
         {
-            BinaryPrimitives.WriteUInt16LittleEndian(group[At(row, 2 * pair)..], pairs[pair]);
+            ReadOnlySpan<float> w = weights.Slice(row * stride, PackedLayout.GroupColumns);
+            float inverse = HalfScale.Inverse(scales[row]);
+            Vector256<short> lower = Vector256.Narrow(Numbers(w, inverse), Numbers(w[8..], inverse));
+            Vector256<short> upper = Vector256.Narrow(Numbers(w[16..], inverse), Numbers(w[24..], inverse));
+            Vector256.Narrow(lower, upper).AsUInt16().CopyTo(pairs);
+            for (int pair = 0; pair < pairs.Length; pair++)
+            {
+                all[(pair * PackedLayout.BlockRows) + row] = pairs[pair];
+            }
         }
 
-        return true;
+        return -1;
     }
 
     /// <inheritdoc/>
@@ -156,8 +165,8 @@ internal readonly partial struct Q8 : IPackedFormat<Q8>
         }
     }
 
-    private static Vector256<int> Numbers(ReadOnlySpan<float> weights, float inverse) => Vector256.ConvertToInt32(
-        Vector256.Min(Vector256.Max(Vector256.Round(Vector256.Create(weights) * inverse), Vector256.Create(-Largest)), Vector256.Create(Largest)));
+    private static Vector256<int> Numbers(ReadOnlySpan<float> weights, float inverse) => Vector256.ConvertToInt32Native(
+        Vector256.MinNative(Vector256.MaxNative(Vector256.Round(Vector256.Create(weights) * inverse), Vector256.Create(-Largest)), Vector256.Create(Largest)));
 
     private static int At(int row, int k) => ScaleBytes + (k / 2 * 32) + (2 * row) + (k % 2);
 }
