@@ -18,7 +18,7 @@ public sealed partial class LayeringTests
         new("Kernels.Isa", "names instruction sets"),
         new("Kernels.Threading", "runs jobs; its work space is native memory", new Use("Kernels.Memory")),
         new("Kernels.Formats", "reads stored weights, at every tier", new Use("Kernels.Isa"),
-            new Use("Kernels.Memory", File: "WeightFormat", Why: "the registry hands stored bytes to matrices"),
+            new Use("Kernels.Memory", Why: "the registry hands stored bytes to matrices, kernels give hints to the caches"),
             new Use("Kernels.Matmul", Only: "WeightMatrix", File: "WeightFormat", Why: "the registry is where the generic matrix is closed over format and tier")),
         new("Kernels.Matmul", "multiplies stored matrices on many threads",
             new Use("Kernels.Formats"), new Use("Kernels.Isa"), new Use("Kernels.Memory"), new Use("Kernels.Threading")),
