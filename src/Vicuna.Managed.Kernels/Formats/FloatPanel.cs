@@ -2,6 +2,7 @@ using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
 using Vicuna.Managed.Kernels.Isa;
+using Vicuna.Managed.Kernels.Memory;
 
 namespace Vicuna.Managed.Kernels.Formats;
 
@@ -32,6 +33,8 @@ internal static partial class FloatPanel
 
     // Columns of a piece. Longer ones save loads and stores of the accumulators, and stream from the second-level cache; measured best of 512 to 4096.
     private const int ColumnPiece = 2048;
+
+    private const int CacheLine = 64;
 
     private const int StateElements = RowGroup / RowTile * RowTile * TokenTile * 16;
 
@@ -142,8 +145,11 @@ internal static partial class FloatPanel
         {
             int group = Math.Min(RowGroup, rowCount - first);
             FillPanel<TFormat, TIsa>(rows[(first * rowBytes)..], group, rowBytes, columns, panel, panelTails, widened);
+            ReadOnlySpan<byte> next = rows.Slice(Math.Min(first + RowGroup, rowCount) * rowBytes, Math.Clamp(rowCount - first - RowGroup, 0, RowGroup) * rowBytes);
+            int ahead = ((next.Length / tiles) + CacheLine) / CacheLine * CacheLine;
             for (int tile = 0; tile < tiles; tile++)
             {
+                Prefetch(next, tile * ahead, ahead);
                 AllColumns<TIsa>(panel, (group + RowTile - 1) / RowTile, packed.Slice(tile * TokenTile * whole, TokenTile * whole), whole, state);
                 int firstToken = tile * TokenTile;
                 int count = Math.Min(TokenTile, tokens - firstToken);
@@ -159,6 +165,15 @@ internal static partial class FloatPanel
                     Finish<TIsa>(state, t, y.Slice(t * destinationStride, group), TFormat.ResultScale, panelTails, xTails.Slice((firstToken + t) * tail, tail));
                 }
             }
+        }
+    }
+
+    // The next group's weights come from memory while this one's are computed with.
+    private static void Prefetch(ReadOnlySpan<byte> rows, int start, int length)
+    {
+        for (int at = start; at < Math.Min(start + length, rows.Length); at += CacheLine)
+        {
+            CacheHints.Prefetch(in rows[at]);
         }
     }
 

@@ -8,7 +8,8 @@ internal static unsafe class CacheHints
 {
     /// <summary>Asks for the cache line that a place lies in.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static void Prefetch(ref readonly float place)
+    public static void Prefetch<T>(ref readonly T place)
+        where T : unmanaged
     {
         if (Sse.IsSupported)
         {
