@@ -157,8 +157,7 @@ internal sealed class Decoder : IDisposable
                 _ops.RmsNorm(state.Hidden.Floats((long)tokens[i] * Config.HiddenSize, Config.HiddenSize), _weights.FinalNorm, Config.RmsNormEps, normed); // [count, D]
             }
 
-            state.Input.Set(state.FinalNormed, tokens.Length, Config.HiddenSize);
-            Multiply(_weights.Output, [], state, state.Logits, cancellationToken);                       // [count, V]
+            Multiply(state, state.FinalNormed, Config.HiddenSize, tokens.Length, [new(_weights.Output, [], state.Logits)], cancellationToken); // [count, V]
             return state.Logits.Floats(0, checked(tokens.Length * Config.VocabSize));
         }
         finally
@@ -189,33 +188,36 @@ internal sealed class Decoder : IDisposable
         {
             BlockWeights block = _weights.Blocks[layer];
             tokens.RmsNorm(_ops, _pool, state.Hidden, block.AttentionNorm, Config.RmsNormEps, state.Normed, count, cancel);                // [T, D]
-            state.Input.Set(state.Normed, count, Config.HiddenSize);
-            Multiply(block.Query, block.QueryBias, state, state.Queries, cancel);                                     // [T, H·dh]
-            Multiply(block.Key, block.KeyBias, state, state.Keys, cancel);                                            // [T, Hkv·dh]
-            Multiply(block.Value, block.ValueBias, state, state.Values, cancel);                                      // [T, Hkv·dh]
+            Multiply(state, state.Normed, Config.HiddenSize, count, [new(block.Query, block.QueryBias, state.Queries), new(block.Key, block.KeyBias, state.Keys), new(block.Value, block.ValueBias, state.Values)], cancel);
             state.Store.Run(_ops, _pool, state.Runs, layer, state.Queries, state.Keys, state.Values, state.Cosines, state.Sines, cancel);
             state.Attention.Run(_ops, _pool, state.Runs, layer, Config.SlidingWindow ?? int.MaxValue, state.Queries, state.Attended, cancel); // [T, H·dh]
-            state.Input.Set(state.Attended, count, Config.NumAttentionHeads * Config.HeadDim);
-            Multiply(block.Output, block.OutputBias, state, state.Branch, cancel);                                  // [T, D]
+            Multiply(state, state.Attended, Config.NumAttentionHeads * Config.HeadDim, count, [new(block.Output, block.OutputBias, state.Branch)], cancel); // [T, D]
 
             tokens.AddThenRmsNorm(_ops, _pool, state.Hidden, state.Branch, block.FeedForwardNorm, Config.RmsNormEps, state.Normed, count, cancel);
-            state.Input.Set(state.Normed, count, Config.HiddenSize);
-            Multiply(block.Gate, block.GateBias, state, state.Gate, cancel);                                          // [T, F]
-            Multiply(block.Up, block.UpBias, state, state.Up, cancel);                                                // [T, F]
+            Multiply(state, state.Normed, Config.HiddenSize, count, [new(block.Gate, block.GateBias, state.Gate), new(block.Up, block.UpBias, state.Up)], cancel); // [T, F]
             tokens.SwiGlu(_ops, _pool, state.Gate, state.Up, Config.IntermediateSize, count, cancel);
-            state.Input.Set(state.Gate, count, Config.IntermediateSize);
-            Multiply(block.Down, block.DownBias, state, state.Branch, cancel);                                          // [T, D]
+            Multiply(state, state.Gate, Config.IntermediateSize, count, [new(block.Down, block.DownBias, state.Branch)], cancel);                   // [T, D]
             tokens.Add(_ops, _pool, state.Hidden, state.Branch, Config.HiddenSize, count, cancel);
             tap?.AfterBlock(layer, state.Hidden.Floats(0, checked(count * Config.HiddenSize)));
         }
     }
 
-    private void Multiply(WeightMatrix matrix, float[] bias, DecoderState state, AlignedBuffer output, CancellationToken cancellationToken)
+    // Products of one input, in one dispatch.
+    private void Multiply(DecoderState state, AlignedBuffer input, int columns, int count, scoped ReadOnlySpan<Projection> projections, CancellationToken cancellationToken)
     {
-        state.Matmul.Run(matrix, _pool, state.Input, output, cancellationToken);
-        if (bias.Length > 0)
+        state.Input.Set(input, count, columns);
+        foreach (Projection projection in projections)
         {
-            state.Tokens.AddBias(_ops, _pool, output, bias, state.Input.Tokens, cancellationToken);
+            state.Matmul.Add(projection.Matrix, projection.Output);
+        }
+
+        state.Matmul.Run(_pool, state.Input, cancellationToken);
+        foreach (Projection projection in projections)
+        {
+            if (projection.Bias.Length > 0)
+            {
+                state.Tokens.AddBias(_ops, _pool, projection.Output, projection.Bias, count, cancellationToken);
+            }
         }
     }
 
@@ -297,4 +299,6 @@ internal sealed class Decoder : IDisposable
             _weights.Memory[i].Release();
         }
     }
+
+    private readonly record struct Projection(WeightMatrix Matrix, float[] Bias, AlignedBuffer Output);
 }

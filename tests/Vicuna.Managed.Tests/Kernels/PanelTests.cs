@@ -89,6 +89,46 @@ public sealed class PanelTests
     }
 
     [Fact]
+    public void Run_ProductsOfOneInputTogether_GivesTheBitsOfEach()
+    {
+        Random random = new(3);
+        const int columns = 96;
+        foreach (IsaTier tier in IsaTiers.Supported)
+        {
+            using WorkerPool pool = new(3, MatmulJob.ScratchElements(columns));
+            foreach (string[] formats in new[] { new[] { "f16", "f16", "f16" }, ["f32", "f16", "bf16"], ["q8_0", "q8_0"], ["f16", "q4_1"] })
+            {
+                StoredMatrix[] stored = [.. formats.Select((format, i) => StoredMatrix.Create(WeightFormats.Find(format)!, DataKind.ZeroMean, 21 + (40 * i), columns, random))];
+                AlignedBuffer[] bytes = [.. stored.Select(matrix => Regions.Copy(matrix.Bytes))];
+                WeightMatrix[] matrices = [.. stored.Select((matrix, i) => matrix.Format.Open(bytes[i].Region, matrix.Rows, columns, tier))];
+                foreach (int tokens in new[] { 1, 4, 20 })
+                {
+                    float[] x = StoredMatrix.Activations(DataKind.ZeroMean, tokens * columns, random);
+                    using AlignedBuffer source = AlignedBuffer.AllocateFloats(x.Length);
+                    x.CopyTo(source.Floats(0, x.Length));
+                    using MatmulInput input = new(tier, tokens, columns);
+                    input.Set(source, tokens, columns);
+                    MatmulJob job = new();
+                    AlignedBuffer[] outputs = [.. matrices.Select(matrix => AlignedBuffer.AllocateFloats((long)matrix.Rows * tokens))];
+                    for (int i = 0; i < matrices.Length; i++)
+                    {
+                        job.Add(matrices[i], outputs[i]);
+                    }
+
+                    job.Run(pool, input);
+                    for (int i = 0; i < matrices.Length; i++)
+                    {
+                        KernelCases.AssertSameBits(matrices[i].Multiply(tier, pool, x, tokens), outputs[i].Floats(0, tokens * matrices[i].Rows), $"{formats[i]}, {tokens} tokens");
+                        outputs[i].Dispose();
+                    }
+                }
+
+                Array.ForEach(bytes, buffer => buffer.Dispose());
+            }
+        }
+    }
+
+    [Fact]
     public void Run_HalvesAndHugeActivations_StayFinite()
     {
         foreach (IsaTier tier in IsaTiers.Supported)

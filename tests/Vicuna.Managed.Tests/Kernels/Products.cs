@@ -19,7 +19,9 @@ internal static class Products
     {
         using MatmulInput input = new(tier, Math.Max(1, tokens), matrix.Columns);
         input.Set(x, tokens, matrix.Columns);
-        new MatmulJob().Run(matrix, pool, input, y);
+        MatmulJob job = new();
+        job.Add(matrix, y);
+        job.Run(pool, input);
     }
 
     /// <summary>The whole product, as the decoder runs it, in arrays.</summary>
