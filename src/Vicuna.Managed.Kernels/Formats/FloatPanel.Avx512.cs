@@ -50,8 +50,8 @@ internal static partial class FloatPanel
 
         for (int i = 0; i < steps; i++)
         {
-            CacheHints.Prefetch(ref next);
-            CacheHints.Prefetch(ref Unsafe.Add(ref next, 16));
+            ProcessorHints.Prefetch(ref next);
+            ProcessorHints.Prefetch(ref Unsafe.Add(ref next, 16));
             Vector512<float> w0 = Lanes.Load512(ref w);
             Vector512<float> w1 = Lanes.Load512(ref w, 16);
             Vector512<float> w2 = Lanes.Load512(ref w, 32);

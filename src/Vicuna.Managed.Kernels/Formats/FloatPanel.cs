@@ -173,7 +173,7 @@ internal static partial class FloatPanel
     {
         for (int at = start; at < Math.Min(start + length, rows.Length); at += CacheLine)
         {
-            CacheHints.Prefetch(in rows[at]);
+            ProcessorHints.Prefetch(in rows[at]);
         }
     }
 

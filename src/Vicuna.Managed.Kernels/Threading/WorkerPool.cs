@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Runtime.ExceptionServices;
 using Vicuna.Managed.Kernels.Memory;
 
@@ -17,10 +18,12 @@ internal sealed class WorkerPool : IDisposable
     // A few chunks per thread: enough to even out unequal threads, few enough that claiming costs nothing.
     private const int ChunksPerThread = 4;
 
-    // About 20 to 50 microseconds: longer than the serial work between two products of one layer, shorter than anyone would notice. With more
-    // threads than processors too: giving the processor away instead, or sleeping at once, was slower or no faster (4 and 16 threads on 2).
-    private const int SpinIterations = 400;
+    // Longer than the serial work between two products of one layer and than choosing a token, shorter than anyone would notice. Where there are more
+    // threads than processors, one that spins takes the time of one that works.
+    private static readonly long SpinTicks = Stopwatch.Frequency / 2000;
+    private static readonly long SpinTicksOversubscribed = Stopwatch.Frequency / 50_000;
 
+    private readonly long _spinTicks;
     private readonly Lock _gate = new();
     private readonly Thread[] _threads;
     private readonly SemaphoreSlim[] _wake;
@@ -52,6 +55,7 @@ internal sealed class WorkerPool : IDisposable
         ArgumentOutOfRangeException.ThrowIfGreaterThan(threads, MaxThreads);
         ArgumentOutOfRangeException.ThrowIfNegative(scratchElements);
         Threads = threads;
+        _spinTicks = threads <= Environment.ProcessorCount ? SpinTicks : SpinTicksOversubscribed;
         ScratchElements = scratchElements;
         _scratch = AlignedBuffer.AllocateFloats((long)threads * PaddedScratch(scratchElements));
         _parked = new int[threads];
@@ -192,9 +196,9 @@ internal sealed class WorkerPool : IDisposable
         while (!_stopping)
         {
             long claims = Volatile.Read(ref _claims);
-            for (int spin = 0; !HasWork(claims, worker) && spin < SpinIterations && !_stopping; spin++)
+            for (long end = Stopwatch.GetTimestamp() + _spinTicks; !HasWork(claims, worker) && Stopwatch.GetTimestamp() < end && !_stopping;)
             {
-                Thread.SpinWait(8);
+                ProcessorHints.Pause();
                 claims = Volatile.Read(ref _claims);
             }
 
@@ -270,14 +274,14 @@ internal sealed class WorkerPool : IDisposable
 
     private void WaitForTheOthers(int chunks)
     {
-        for (int spin = 0; spin < SpinIterations; spin++)
+        for (long end = Stopwatch.GetTimestamp() + _spinTicks; Stopwatch.GetTimestamp() < end;)
         {
             if (Volatile.Read(ref _finished) == chunks)
             {
                 return;
             }
 
-            Thread.SpinWait(8);
+            ProcessorHints.Pause();
         }
 
         // A loop: the last thread of an earlier job may see this job's mark and wake the caller too early.
