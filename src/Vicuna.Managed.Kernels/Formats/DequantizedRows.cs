@@ -28,7 +28,7 @@ internal static class DequantizedRows
         {
             int group = Math.Min(RowMajor.RowGroup, rowCount - row);
             Span<float> widened = scratch[..(group * columns)];
-            TFormat.Dequantize(rows.Slice(row * rowBytes, group * rowBytes), widened);
+            TFormat.DequantizeVector<TIsa>(rows.Slice(row * rowBytes, group * rowBytes), widened);
             RowMajor.Multiply<F32, TIsa>(MemoryMarshal.AsBytes(widened), group, columns, activations, tokens, destination[row..], destinationStride, []);
         }
     }

@@ -1,4 +1,7 @@
 using System.Buffers.Binary;
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics;
 
 namespace Vicuna.Managed.Kernels.Formats;
 
@@ -20,6 +23,7 @@ internal static class PackedScales
     /// <summary>Unpacks all sixteen numbers, four at a time in the bytes of a word.</summary>
     /// <param name="packed">The packed form, <c>[12]</c>.</param>
     /// <returns>Scale j and minimum j (0 to 63) in byte j of each word, byte 0 lowest.</returns>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static (ulong Scales, ulong Minimums) Unpack(ReadOnlySpan<byte> packed)
     {
         const uint low6 = 0x3f3f3f3f;
@@ -33,5 +37,17 @@ internal static class PackedScales
         uint upperScales = (nibbles & low4) | ((scales >> 2) & bits4And5);
         uint upperMinimums = ((nibbles >> 4) & low4) | ((minimums >> 2) & bits4And5);
         return ((scales & low6) | ((ulong)upperScales << 32), (minimums & low6) | ((ulong)upperMinimums << 32));
+    }
+
+    /// <summary>The scales d · s and the offsets -(e · m) of a block that begins with d, e and the packed form.</summary>
+    /// <param name="block">The start of the block, <c>[4 + 12]</c> bytes.</param>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static (Vector256<float> Scales, Vector256<float> Offsets) Load(ref byte block)
+    {
+        (ulong scales, ulong minimums) = Unpack(MemoryMarshal.CreateReadOnlySpan(ref Unsafe.Add(ref block, 4), Bytes));
+        // The difference to a product is the sum with its negation, bit for bit.
+        return (
+            BlockQuants.Products(scales, F16.LoadBranchless(ref block)),
+            -BlockQuants.Products(minimums, F16.LoadBranchless(ref Unsafe.Add(ref block, 2))));
     }
 }

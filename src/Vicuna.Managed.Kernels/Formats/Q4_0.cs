@@ -1,4 +1,6 @@
 using System.Buffers.Binary;
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
 
 namespace Vicuna.Managed.Kernels.Formats;
 
@@ -11,7 +13,7 @@ namespace Vicuna.Managed.Kernels.Formats;
 /// </list>
 /// Source of the layout: ggml, <c>block_q4_0</c>.
 /// </summary>
-internal readonly struct Q4_0 : IWeightFormat<Q4_0>
+internal readonly struct Q4_0 : IBlockFormat<Q4_0>
 {
     public static string Name => "q4_0";
 
@@ -35,5 +37,15 @@ internal readonly struct Q4_0 : IWeightFormat<Q4_0>
                 upper[j] = d * ((q[j] >> 4) - 8);
             }
         }
+    }
+
+    /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static TSum Walk<TUse, TSum>(ref byte block, ref float operand, TSum sum)
+        where TUse : struct, IBlockUse<TSum>
+        where TSum : struct
+    {
+        float d = F16.LoadBranchless(ref block);
+        return TUse.Scaled(BlockQuants.Nibbles(ref block, 2).AsSByte() - Vector256.Create((sbyte)8), d, d, ref operand, sum);
     }
 }

@@ -1,4 +1,6 @@
 using System.Buffers.Binary;
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
 
 namespace Vicuna.Managed.Kernels.Formats;
 
@@ -12,7 +14,7 @@ namespace Vicuna.Managed.Kernels.Formats;
 /// </list>
 /// Source of the layout: ggml, <c>block_q4_1</c>.
 /// </summary>
-internal readonly struct Q4_1 : IWeightFormat<Q4_1>
+internal readonly struct Q4_1 : IBlockFormat<Q4_1>
 {
     public static string Name => "q4_1";
 
@@ -37,5 +39,16 @@ internal readonly struct Q4_1 : IWeightFormat<Q4_1>
                 upper[j] = (d * (q[j] >> 4)) + m;
             }
         }
+    }
+
+    /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static TSum Walk<TUse, TSum>(ref byte block, ref float operand, TSum sum)
+        where TUse : struct, IBlockUse<TSum>
+        where TSum : struct
+    {
+        float d = F16.LoadBranchless(ref block);
+        float m = F16.LoadBranchless(ref Unsafe.Add(ref block, 2));
+        return TUse.Affine(BlockQuants.Nibbles(ref block, 4).AsSByte(), d, m, ref operand, sum);
     }
 }

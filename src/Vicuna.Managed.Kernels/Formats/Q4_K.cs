@@ -1,4 +1,6 @@
 using System.Buffers.Binary;
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
 
 namespace Vicuna.Managed.Kernels.Formats;
 
@@ -14,7 +16,7 @@ namespace Vicuna.Managed.Kernels.Formats;
 /// </list>
 /// Source of the layout: ggml, <c>block_q4_K</c>.
 /// </summary>
-internal readonly struct Q4_K : IWeightFormat<Q4_K>
+internal readonly struct Q4_K : IBlockFormat<Q4_K>
 {
     public static string Name => "q4_k";
 
@@ -44,5 +46,25 @@ internal readonly struct Q4_K : IWeightFormat<Q4_K>
                 }
             }
         }
+    }
+
+    /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static TSum Walk<TUse, TSum>(ref byte block, ref float operand, TSum sum)
+        where TUse : struct, IBlockUse<TSum>
+        where TSum : struct
+    {
+        (Vector256<float> scales, Vector256<float> offsets) = PackedScales.Load(ref block);
+        for (int group = 0; group < 8; group += 2)
+        {
+            Vector256<byte> q = BlockQuants.Read<Vector256<byte>>(ref block, 16 + (group * 16));
+            ref float x = ref Unsafe.Add(ref operand, group * 32);
+            sum = TUse.Affine(
+                BlockQuants.Low(q).AsSByte(), BlockQuants.At(ref scales, group), BlockQuants.At(ref offsets, group), ref x, sum);
+            sum = TUse.Affine(
+                BlockQuants.High(q).AsSByte(), BlockQuants.At(ref scales, group + 1), BlockQuants.At(ref offsets, group + 1), ref Unsafe.Add(ref x, 32), sum);
+        }
+
+        return sum;
     }
 }

@@ -1,4 +1,6 @@
 using System.Buffers.Binary;
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
 
 namespace Vicuna.Managed.Kernels.Formats;
 
@@ -12,7 +14,7 @@ namespace Vicuna.Managed.Kernels.Formats;
 /// </list>
 /// Source of the layout: ggml, <c>block_q5_0</c>.
 /// </summary>
-internal readonly struct Q5_0 : IWeightFormat<Q5_0>
+internal readonly struct Q5_0 : IBlockFormat<Q5_0>
 {
     public static string Name => "q5_0";
 
@@ -37,5 +39,16 @@ internal readonly struct Q5_0 : IWeightFormat<Q5_0>
                 upper[j] = d * (((q[j] >> 4) | (int)(((high >> (j + 16)) & 1) << 4)) - 16);
             }
         }
+    }
+
+    /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static TSum Walk<TUse, TSum>(ref byte block, ref float operand, TSum sum)
+        where TUse : struct, IBlockUse<TSum>
+        where TSum : struct
+    {
+        float d = F16.LoadBranchless(ref block);
+        Vector256<byte> q = BlockQuants.Nibbles(ref block, 6) | BlockQuants.Bits4(BlockQuants.Read<uint>(ref block, 2));
+        return TUse.Scaled(q.AsSByte() - Vector256.Create((sbyte)16), d, d, ref operand, sum);
     }
 }

@@ -1,4 +1,6 @@
 using System.Buffers.Binary;
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
 
 namespace Vicuna.Managed.Kernels.Formats;
 
@@ -13,7 +15,7 @@ namespace Vicuna.Managed.Kernels.Formats;
 /// </list>
 /// Source of the layout: ggml, <c>block_q5_1</c>.
 /// </summary>
-internal readonly struct Q5_1 : IWeightFormat<Q5_1>
+internal readonly struct Q5_1 : IBlockFormat<Q5_1>
 {
     public static string Name => "q5_1";
 
@@ -39,5 +41,17 @@ internal readonly struct Q5_1 : IWeightFormat<Q5_1>
                 upper[j] = (d * ((q[j] >> 4) | (int)(((high >> (j + 16)) & 1) << 4))) + m;
             }
         }
+    }
+
+    /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static TSum Walk<TUse, TSum>(ref byte block, ref float operand, TSum sum)
+        where TUse : struct, IBlockUse<TSum>
+        where TSum : struct
+    {
+        float d = F16.LoadBranchless(ref block);
+        float m = F16.LoadBranchless(ref Unsafe.Add(ref block, 2));
+        Vector256<byte> q = BlockQuants.Nibbles(ref block, 8) | BlockQuants.Bits4(BlockQuants.Read<uint>(ref block, 4));
+        return TUse.Affine(q.AsSByte(), d, m, ref operand, sum);
     }
 }

@@ -1,4 +1,6 @@
 using System.Buffers.Binary;
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
 
 namespace Vicuna.Managed.Kernels.Formats;
 
@@ -15,7 +17,7 @@ namespace Vicuna.Managed.Kernels.Formats;
 /// </list>
 /// Source of the layout: ggml, <c>block_q5_K</c>.
 /// </summary>
-internal readonly struct Q5_K : IWeightFormat<Q5_K>
+internal readonly struct Q5_K : IBlockFormat<Q5_K>
 {
     public static string Name => "q5_k";
 
@@ -46,5 +48,28 @@ internal readonly struct Q5_K : IWeightFormat<Q5_K>
                 }
             }
         }
+    }
+
+    /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static TSum Walk<TUse, TSum>(ref byte block, ref float operand, TSum sum)
+        where TUse : struct, IBlockUse<TSum>
+        where TSum : struct
+    {
+        (Vector256<float> scales, Vector256<float> offsets) = PackedScales.Load(ref block);
+        Vector256<ushort> high = BlockQuants.Read<Vector256<ushort>>(ref block, 16);
+        for (int group = 0; group < 8; group += 2)
+        {
+            // Words are shifted: the bits that slip in from the next byte are never those that the masks leave.
+            Vector256<byte> q = BlockQuants.Read<Vector256<byte>>(ref block, 48 + (group * 16));
+            Vector256<byte> even = BlockQuants.Low(q) | ((high << 4).AsByte() & Vector256.Create((byte)16));
+            Vector256<byte> odd = BlockQuants.High(q) | ((high << 3).AsByte() & Vector256.Create((byte)16));
+            high >>>= 2;
+            ref float x = ref Unsafe.Add(ref operand, group * 32);
+            sum = TUse.Affine(even.AsSByte(), BlockQuants.At(ref scales, group), BlockQuants.At(ref offsets, group), ref x, sum);
+            sum = TUse.Affine(odd.AsSByte(), BlockQuants.At(ref scales, group + 1), BlockQuants.At(ref offsets, group + 1), ref Unsafe.Add(ref x, 32), sum);
+        }
+
+        return sum;
     }
 }

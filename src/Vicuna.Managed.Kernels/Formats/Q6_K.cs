@@ -1,4 +1,6 @@
 using System.Buffers.Binary;
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
 
 namespace Vicuna.Managed.Kernels.Formats;
 
@@ -14,7 +16,7 @@ namespace Vicuna.Managed.Kernels.Formats;
 /// </list>
 /// Source of the layout: ggml, <c>block_q6_K</c>.
 /// </summary>
-internal readonly struct Q6_K : IWeightFormat<Q6_K>
+internal readonly struct Q6_K : IBlockFormat<Q6_K>
 {
     public static string Name => "q6_k";
 
@@ -47,5 +49,45 @@ internal readonly struct Q6_K : IWeightFormat<Q6_K>
                 }
             }
         }
+    }
+
+    /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static TSum Walk<TUse, TSum>(ref byte block, ref float operand, TSum sum)
+        where TUse : struct, IBlockUse<TSum>
+        where TSum : struct
+    {
+        float d = F16.LoadBranchless(ref Unsafe.Add(ref block, 208));
+        for (int half = 0; half < 2; half++)
+        {
+            // Words are shifted: the bits that slip in from the next byte are never those that the masks leave.
+            Vector256<byte> first = BlockQuants.Read<Vector256<byte>>(ref block, half * 64);
+            Vector256<byte> second = BlockQuants.Read<Vector256<byte>>(ref block, (half * 64) + 32);
+            Vector256<ushort> high = BlockQuants.Read<Vector256<ushort>>(ref block, 128 + (half * 32));
+            Vector256<float> scales = BlockQuants.SignedProducts(BlockQuants.Read<ulong>(ref block, 192 + (half * 8)), d);
+            ref float x = ref Unsafe.Add(ref operand, half * 128);
+            sum = Quarter<TUse, TSum>(BlockQuants.Low(first), high << 4, ref scales, 0, ref x, sum);
+            sum = Quarter<TUse, TSum>(BlockQuants.Low(second), high << 2, ref scales, 1, ref x, sum);
+            sum = Quarter<TUse, TSum>(BlockQuants.High(first), high, ref scales, 2, ref x, sum);
+            sum = Quarter<TUse, TSum>(BlockQuants.High(second), high >>> 2, ref scales, 3, ref x, sum);
+        }
+
+        return sum;
+    }
+
+    // 32 elements with the bits 5-4 of their numbers in bits 5-4 of the bytes of `high`, and two scales.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static TSum Quarter<TUse, TSum>(
+        Vector256<byte> low, Vector256<ushort> high, ref Vector256<float> scales, int quarter, ref float half, TSum sum)
+        where TUse : struct, IBlockUse<TSum>
+        where TSum : struct
+    {
+        Vector256<byte> q = low | (high.AsByte() & Vector256.Create((byte)0x30));
+        return TUse.Scaled(
+            q.AsSByte() - Vector256.Create((sbyte)32),
+            BlockQuants.At(ref scales, quarter * 2),
+            BlockQuants.At(ref scales, (quarter * 2) + 1),
+            ref Unsafe.Add(ref half, quarter * 32),
+            sum);
     }
 }

@@ -1,5 +1,7 @@
 using System.Buffers.Binary;
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics;
 
 namespace Vicuna.Managed.Kernels.Formats;
 
@@ -12,7 +14,7 @@ namespace Vicuna.Managed.Kernels.Formats;
 /// </list>
 /// Source of the layout: ggml, <c>block_q8_0</c>.
 /// </summary>
-internal readonly struct Q8_0 : IWeightFormat<Q8_0>
+internal readonly struct Q8_0 : IBlockFormat<Q8_0>
 {
     public static string Name => "q8_0";
 
@@ -34,5 +36,15 @@ internal readonly struct Q8_0 : IWeightFormat<Q8_0>
                 x[i] = d * q[i];
             }
         }
+    }
+
+    /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static TSum Walk<TUse, TSum>(ref byte block, ref float operand, TSum sum)
+        where TUse : struct, IBlockUse<TSum>
+        where TSum : struct
+    {
+        float d = F16.LoadBranchless(ref block);
+        return TUse.Scaled(BlockQuants.Read<Vector256<sbyte>>(ref block, 2), d, d, ref operand, sum);
     }
 }
