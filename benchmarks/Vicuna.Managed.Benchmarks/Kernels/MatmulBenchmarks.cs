@@ -26,6 +26,7 @@ public class MatmulBenchmarks
     private AlignedBuffer _destination = null!;
     private WeightMatrix[] _matrices = null!;
     private WorkerPool _pool = null!;
+    private MatmulInput _input = null!;
     private MatmulJob _job = null!;
     private int _next;
 
@@ -61,6 +62,7 @@ public class MatmulBenchmarks
         _activations.Floats(0, Tokens * Side).Fill(0.5f);
         _destination = AlignedBuffer.AllocateFloats(Tokens * Side);
         _pool = new WorkerPool(Environment.ProcessorCount, MatmulJob.ScratchElements(Side));
+        _input = new MatmulInput(tier, Tokens, Side);
         _job = new MatmulJob();
     }
 
@@ -68,6 +70,7 @@ public class MatmulBenchmarks
     public void Cleanup()
     {
         _pool.Dispose();
+        _input.Dispose();
         _weights.Dispose();
         _activations.Dispose();
         _destination.Dispose();
@@ -77,7 +80,8 @@ public class MatmulBenchmarks
     public void Multiply()
     {
         _next = (_next + 1) % _matrices.Length;
-        _matrices[_next].Multiply(_job, _pool, _activations, Tokens, _destination);
+        _input.Set(_activations, Tokens, Side);
+        _job.Run(_matrices[_next], _pool, _input, _destination);
     }
 
     private static long MatrixBytes(WeightFormat format) => (long)Side * Side / format.BlockElements * format.BlockBytes;
