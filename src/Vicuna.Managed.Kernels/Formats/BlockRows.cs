@@ -82,21 +82,14 @@ internal static class BlockRows
 
         ref byte w = ref MemoryMarshal.GetReference(rows);
         ref float x = ref MemoryMarshal.GetReference(activations);
-        int row = 0;
-        for (; row + 2 <= rowCount; row += 2)
-        {
-            (destination[row], destination[row + 1]) = typeof(TIsa) == typeof(Avx512)
-                ? Dots512<TFormat>(ref w, rowBytes, blocks, ref x)
-                : Dots256<TFormat>(ref w, rowBytes, blocks, ref x);
-            w = ref Unsafe.AddByteOffset(ref w, 2 * rowBytes);
-        }
-
-        if (row < rowCount)
+        for (int row = 0; row < rowCount; row++)
         {
             destination[row] = typeof(TIsa) == typeof(Avx512) ? Dot512<TFormat>(ref w, blocks, ref x) : Dot256<TFormat>(ref w, blocks, ref x);
+            w = ref Unsafe.AddByteOffset(ref w, rowBytes);
         }
     }
 
+    // Row after row: two at a time, whose sums do not wait for each other, gain in the cache and lose more in memory.
     private static float Dot512<TFormat>(ref byte w, int blocks, ref float x)
         where TFormat : struct, IBlockFormat<TFormat>
     {
@@ -111,23 +104,6 @@ internal static class BlockRows
         return Lanes.Sum(sum);
     }
 
-    // Two rows, block by block: the chain of sums of the one is computed while that of the other waits.
-    private static (float First, float Second) Dots512<TFormat>(ref byte w, nuint rowBytes, int blocks, ref float x)
-        where TFormat : struct, IBlockFormat<TFormat>
-    {
-        Vector512<float> first = Vector512<float>.Zero;
-        Vector512<float> second = Vector512<float>.Zero;
-        for (int b = 0; b < blocks; b++)
-        {
-            first = TFormat.Walk<BlockUse512<BlockProduct>, Vector512<float>>(ref w, ref x, first);
-            second = TFormat.Walk<BlockUse512<BlockProduct>, Vector512<float>>(ref Unsafe.AddByteOffset(ref w, rowBytes), ref x, second);
-            w = ref Unsafe.AddByteOffset(ref w, (nuint)TFormat.BlockBytes);
-            x = ref Unsafe.Add(ref x, TFormat.BlockElements);
-        }
-
-        return (Lanes.Sum(first), Lanes.Sum(second));
-    }
-
     private static float Dot256<TFormat>(ref byte w, int blocks, ref float x)
         where TFormat : struct, IBlockFormat<TFormat>
     {
@@ -140,21 +116,5 @@ internal static class BlockRows
         }
 
         return Lanes.Sum(sum);
-    }
-
-    private static (float First, float Second) Dots256<TFormat>(ref byte w, nuint rowBytes, int blocks, ref float x)
-        where TFormat : struct, IBlockFormat<TFormat>
-    {
-        Vector256<float> first = Vector256<float>.Zero;
-        Vector256<float> second = Vector256<float>.Zero;
-        for (int b = 0; b < blocks; b++)
-        {
-            first = TFormat.Walk<BlockUse256<BlockProduct>, Vector256<float>>(ref w, ref x, first);
-            second = TFormat.Walk<BlockUse256<BlockProduct>, Vector256<float>>(ref Unsafe.AddByteOffset(ref w, rowBytes), ref x, second);
-            w = ref Unsafe.AddByteOffset(ref w, (nuint)TFormat.BlockBytes);
-            x = ref Unsafe.Add(ref x, TFormat.BlockElements);
-        }
-
-        return (Lanes.Sum(first), Lanes.Sum(second));
     }
 }
