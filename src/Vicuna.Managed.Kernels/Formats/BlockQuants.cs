@@ -52,6 +52,6 @@ internal static class BlockQuants
 
     /// <summary>Element <paramref name="index"/> of numbers that were kept in a local variable.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static float At<TVector>(ref TVector numbers, int index)
-        where TVector : struct => Unsafe.Add(ref Unsafe.As<TVector, float>(ref numbers), index);
+    public static ref float At<TVector>(ref TVector numbers, int index)
+        where TVector : struct => ref Unsafe.Add(ref Unsafe.As<TVector, float>(ref numbers), index);
 }

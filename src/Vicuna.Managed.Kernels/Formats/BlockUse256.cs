@@ -11,7 +11,8 @@ internal readonly struct BlockUse256<TSink> : IBlockUse<Vector256<float>>
 {
     /// <inheritdoc/>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector256<float> Scaled(Vector256<sbyte> quants, float lower, float upper, ref float operand, Vector256<float> sum)
+    public static Vector256<float> Scaled(
+        Vector256<sbyte> quants, ref readonly float lower, ref readonly float upper, ref float operand, Vector256<float> sum)
     {
         Vector256<float> first = Vector256.Create(lower);
         Vector256<float> last = Vector256.Create(upper);
@@ -23,7 +24,8 @@ internal readonly struct BlockUse256<TSink> : IBlockUse<Vector256<float>>
 
     /// <inheritdoc/>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector256<float> Affine(Vector256<sbyte> quants, float scale, float offset, ref float operand, Vector256<float> sum)
+    public static Vector256<float> Affine(
+        Vector256<sbyte> quants, ref readonly float scale, ref readonly float offset, ref float operand, Vector256<float> sum)
     {
         Vector256<float> factor = Vector256.Create(scale);
         Vector256<float> term = Vector256.Create(offset);
@@ -31,6 +33,15 @@ internal readonly struct BlockUse256<TSink> : IBlockUse<Vector256<float>>
         sum = TSink.Take((Last(quants.GetLower()) * factor) + term, ref operand, 8, sum);
         sum = TSink.Take((First(quants.GetUpper()) * factor) + term, ref operand, 16, sum);
         return TSink.Take((Last(quants.GetUpper()) * factor) + term, ref operand, 24, sum);
+    }
+
+    /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<float> AffineNibbles(
+        ref byte bytes, bool high, ref readonly float scale, ref readonly float offset, ref float operand, Vector256<float> sum)
+    {
+        Vector256<byte> both = BlockQuants.Read<Vector256<byte>>(ref bytes, 0);
+        return Affine((high ? BlockQuants.High(both) : BlockQuants.Low(both)).AsSByte(), in scale, in offset, ref operand, sum);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

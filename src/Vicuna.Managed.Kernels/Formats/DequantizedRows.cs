@@ -4,7 +4,7 @@ using Vicuna.Managed.Kernels.Isa;
 namespace Vicuna.Managed.Kernels.Formats;
 
 /// <summary>
-/// The product of a format that has no kernel of its own: a group of rows is widened to f32 in a buffer that stays in the cache, then
+/// The product of a format that has no kernel of its own for a number of tokens: a group of rows is widened to f32 in a buffer that stays in the cache, then
 /// multiplied. The matrix keeps its stored size.
 /// </summary>
 internal static class DequantizedRows

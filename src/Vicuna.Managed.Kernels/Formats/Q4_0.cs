@@ -46,6 +46,6 @@ internal readonly struct Q4_0 : IBlockFormat<Q4_0>
         where TSum : struct
     {
         float d = F16.LoadBranchless(ref block);
-        return TUse.Scaled(BlockQuants.Nibbles(ref block, 2).AsSByte() - Vector256.Create((sbyte)8), d, d, ref operand, sum);
+        return TUse.Scaled(BlockQuants.Nibbles(ref block, 2).AsSByte() - Vector256.Create((sbyte)8), in d, in d, ref operand, sum);
     }
 }

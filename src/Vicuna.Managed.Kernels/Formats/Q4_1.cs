@@ -49,6 +49,6 @@ internal readonly struct Q4_1 : IBlockFormat<Q4_1>
     {
         float d = F16.LoadBranchless(ref block);
         float m = F16.LoadBranchless(ref Unsafe.Add(ref block, 2));
-        return TUse.Affine(BlockQuants.Nibbles(ref block, 4).AsSByte(), d, m, ref operand, sum);
+        return TUse.Affine(BlockQuants.Nibbles(ref block, 4).AsSByte(), in d, in m, ref operand, sum);
     }
 }

@@ -57,12 +57,11 @@ internal readonly struct Q4_K : IBlockFormat<Q4_K>
         (Vector256<float> scales, Vector256<float> offsets) = PackedScales.Load(ref block);
         for (int group = 0; group < 8; group += 2)
         {
-            Vector256<byte> q = BlockQuants.Read<Vector256<byte>>(ref block, 16 + (group * 16));
+            ref byte q = ref Unsafe.Add(ref block, 16 + (group * 16));
             ref float x = ref Unsafe.Add(ref operand, group * 32);
-            sum = TUse.Affine(
-                BlockQuants.Low(q).AsSByte(), BlockQuants.At(ref scales, group), BlockQuants.At(ref offsets, group), ref x, sum);
-            sum = TUse.Affine(
-                BlockQuants.High(q).AsSByte(), BlockQuants.At(ref scales, group + 1), BlockQuants.At(ref offsets, group + 1), ref Unsafe.Add(ref x, 32), sum);
+            sum = TUse.AffineNibbles(ref q, false, in BlockQuants.At(ref scales, group), in BlockQuants.At(ref offsets, group), ref x, sum);
+            ref float odd = ref Unsafe.Add(ref x, 32);
+            sum = TUse.AffineNibbles(ref q, true, in BlockQuants.At(ref scales, group + 1), in BlockQuants.At(ref offsets, group + 1), ref odd, sum);
         }
 
         return sum;

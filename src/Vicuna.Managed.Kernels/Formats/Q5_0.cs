@@ -49,6 +49,6 @@ internal readonly struct Q5_0 : IBlockFormat<Q5_0>
     {
         float d = F16.LoadBranchless(ref block);
         Vector256<byte> q = BlockQuants.Nibbles(ref block, 6) | BlockQuants.Bits4(BlockQuants.Read<uint>(ref block, 2));
-        return TUse.Scaled(q.AsSByte() - Vector256.Create((sbyte)16), d, d, ref operand, sum);
+        return TUse.Scaled(q.AsSByte() - Vector256.Create((sbyte)16), in d, in d, ref operand, sum);
     }
 }

@@ -52,6 +52,6 @@ internal readonly struct Q5_1 : IBlockFormat<Q5_1>
         float d = F16.LoadBranchless(ref block);
         float m = F16.LoadBranchless(ref Unsafe.Add(ref block, 2));
         Vector256<byte> q = BlockQuants.Nibbles(ref block, 8) | BlockQuants.Bits4(BlockQuants.Read<uint>(ref block, 4));
-        return TUse.Affine(q.AsSByte(), d, m, ref operand, sum);
+        return TUse.Affine(q.AsSByte(), in d, in m, ref operand, sum);
     }
 }

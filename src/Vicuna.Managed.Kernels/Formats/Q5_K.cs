@@ -66,8 +66,8 @@ internal readonly struct Q5_K : IBlockFormat<Q5_K>
             Vector256<byte> odd = BlockQuants.High(q) | ((high << 3).AsByte() & Vector256.Create((byte)16));
             high >>>= 2;
             ref float x = ref Unsafe.Add(ref operand, group * 32);
-            sum = TUse.Affine(even.AsSByte(), BlockQuants.At(ref scales, group), BlockQuants.At(ref offsets, group), ref x, sum);
-            sum = TUse.Affine(odd.AsSByte(), BlockQuants.At(ref scales, group + 1), BlockQuants.At(ref offsets, group + 1), ref Unsafe.Add(ref x, 32), sum);
+            sum = TUse.Affine(even.AsSByte(), in BlockQuants.At(ref scales, group), in BlockQuants.At(ref offsets, group), ref x, sum);
+            sum = TUse.Affine(odd.AsSByte(), in BlockQuants.At(ref scales, group + 1), in BlockQuants.At(ref offsets, group + 1), ref Unsafe.Add(ref x, 32), sum);
         }
 
         return sum;

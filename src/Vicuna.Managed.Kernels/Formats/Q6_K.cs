@@ -85,8 +85,8 @@ internal readonly struct Q6_K : IBlockFormat<Q6_K>
         Vector256<byte> q = low | (high.AsByte() & Vector256.Create((byte)0x30));
         return TUse.Scaled(
             q.AsSByte() - Vector256.Create((sbyte)32),
-            BlockQuants.At(ref scales, quarter * 2),
-            BlockQuants.At(ref scales, (quarter * 2) + 1),
+            in BlockQuants.At(ref scales, quarter * 2),
+            in BlockQuants.At(ref scales, (quarter * 2) + 1),
             ref Unsafe.Add(ref half, quarter * 32),
             sum);
     }

@@ -45,6 +45,6 @@ internal readonly struct Q8_0 : IBlockFormat<Q8_0>
         where TSum : struct
     {
         float d = F16.LoadBranchless(ref block);
-        return TUse.Scaled(BlockQuants.Read<Vector256<sbyte>>(ref block, 2), d, d, ref operand, sum);
+        return TUse.Scaled(BlockQuants.Read<Vector256<sbyte>>(ref block, 2), in d, in d, ref operand, sum);
     }
 }
