@@ -12,17 +12,17 @@ namespace Vicuna.Managed.Benchmarks.Micro;
 /// </summary>
 /// <remarks>
 /// Verdict (AMD EPYC with AVX-512, 2 processors shared with other work, so take the ratios as rough; .NET 10; 10^9 weights per second of one thread,
-/// in the second-level cache):
+/// medians of nine alternating rounds in the second-level cache, or of 16384 rows from memory):
 /// <list type="table">
 /// <listheader><term>format</term><description>eight rows scalar, eight rows, one row, in registers</description></listheader>
-/// <item><term>q4_0</term><description>1.6, 7.1, 7.1, 11.8</description></item>
-/// <item><term>q5_1</term><description>1.1, 5.4, 5.0, 7.4</description></item>
-/// <item><term>q4_k</term><description>1.4, 6.8, 6.6, 11.4; from memory 1.4, 6.0, 5.9, 10.7</description></item>
-/// <item><term>q6_k</term><description>0.9, 7.3, 7.0, 12.4; from memory 0.9, 5.1, 5.2, 11.4</description></item>
+/// <item><term>q4_0</term><description>1.6, 7.2, 7.0, 11.7</description></item>
+/// <item><term>q5_1</term><description>1.1, 5.3, 5.1, 7.3</description></item>
+/// <item><term>q4_k</term><description>1.4, 7.4, 7.2, 13.5; from memory 1.3, 5.3, 5.8, 11.8</description></item>
+/// <item><term>q6_k</term><description>0.9, 6.4, 6.8, 12.3; from memory 0.8, 4.1, 4.5, 9.7</description></item>
 /// </list>
-/// A smaller copy gains nothing; no copy is 1.4 to 2.2 times as fast, and is what one token takes. Two rows block by block, whose chains of sums
-/// overlap, gained nothing in the cache with 512-bit vectors (1.0 to 1.5 times with 256-bit ones) and lost from memory (q4_k 0.7, q6_k 0.4): rows are
-/// taken one by one.
+/// A smaller copy gains nothing worth having; no copy is 1.4 to 2.3 times as fast, and is what one token takes. Two rows block by block, whose
+/// chains of sums overlap, gained nothing in the cache with 512-bit vectors (1.0 to 1.5 times with 256-bit ones) and lost from memory (q4_k 0.7,
+/// q6_k 0.5): rows are taken one by one.
 /// </remarks>
 [Config(typeof(Columns))]
 public class BlockProductWidenedVersusInRegisters

@@ -77,7 +77,8 @@ internal static class BlockRows
             || scratch.Length < (long)Math.Min(rowCount, RowMajor.RowGroup) * columns)
         {
             throw new ArgumentException(
-                $"W [{rowCount}, {columns}] in {rows.Length} bytes, X [1, {columns}] in {activations.Length} elements, Y in {destination.Length} and {scratch.Length} of work space do not fit together.");
+                $"W [{rowCount}, {columns}] in {rows.Length} bytes, X [1, {columns}] in {activations.Length} elements, Y in {destination.Length} "
+                + $"and {scratch.Length} of work space do not fit together.");
         }
 
         ref byte w = ref MemoryMarshal.GetReference(rows);

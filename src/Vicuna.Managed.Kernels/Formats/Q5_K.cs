@@ -67,7 +67,8 @@ internal readonly struct Q5_K : IBlockFormat<Q5_K>
             high >>>= 2;
             ref float x = ref Unsafe.Add(ref operand, group * 32);
             sum = TUse.Affine(even.AsSByte(), in BlockQuants.At(ref scales, group), in BlockQuants.At(ref offsets, group), ref x, sum);
-            sum = TUse.Affine(odd.AsSByte(), in BlockQuants.At(ref scales, group + 1), in BlockQuants.At(ref offsets, group + 1), ref Unsafe.Add(ref x, 32), sum);
+            x = ref Unsafe.Add(ref x, 32);
+            sum = TUse.Affine(odd.AsSByte(), in BlockQuants.At(ref scales, group + 1), in BlockQuants.At(ref offsets, group + 1), ref x, sum);
         }
 
         return sum;
