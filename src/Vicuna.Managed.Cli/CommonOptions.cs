@@ -22,7 +22,11 @@ internal sealed class CommonOptions
 
     private readonly Option<string> _quantize = new("--quantize") { Description = "Quantization of the weights at load: none, q8 or q4.", DefaultValueFactory = _ => "none" };
 
+    private readonly Option<bool?> _exact;
+
     private readonly Option<string> _keyValues;
+
+    private readonly bool _measures;
 
     private readonly Option<bool> _resident = new("--resident") { Description = "Copy the weights into memory; by default their files are mapped." };
 
@@ -33,7 +37,9 @@ internal sealed class CommonOptions
     /// <summary>Adds the options to a verb.</summary>
     /// <param name="command">The verb.</param>
     /// <param name="computes">Whether the verb runs the model, and so has options of how.</param>
-    /// <param name="measures">Whether the verb measures the model itself: keys and values are stored as computed then, unless they are asked for otherwise.</param>
+    /// <param name="measures">
+    /// Whether the verb measures the model itself: keys and values are stored as computed and products are exact then, unless asked for otherwise.
+    /// </param>
     /// <param name="sizes">Whether the verb, without running the model, tells how much memory it takes.</param>
     public CommonOptions(Command command, bool computes, bool measures = false, bool sizes = false)
     {
@@ -42,6 +48,13 @@ internal sealed class CommonOptions
             Description = $"Storage of keys and values: f16, f32 or q8. Default: {(measures ? "f32, as computed, because this verb measures" : "f16")}.",
             DefaultValueFactory = _ => measures ? "f32" : "f16",
         };
+        _exact = new("--exact")
+        {
+            Description = "Compute with block-quantized weights (Q8_0, Q4_0) exactly, slower; not together with --quantize. "
+                + (measures ? "Default: true without --quantize, because this verb measures; --exact false computes as the others do." : "Default: false."),
+            Arity = ArgumentArity.ZeroOrOne,
+        };
+        _measures = measures;
         _isa.AcceptOnlyFromAmong("best", "scalar", "avx2", "avx512");
         _quantize.AcceptOnlyFromAmong("none", "q8", "q4");
         _keyValues.AcceptOnlyFromAmong("f16", "f32", "q8");
@@ -52,13 +65,14 @@ internal sealed class CommonOptions
             command.Add(_threads);
             command.Add(_prefillThreads);
             command.Add(_isa);
-            command.Add(_quantize);
             command.Add(_resident);
             command.Add(_hugePages);
         }
 
         if (computes || sizes)
         {
+            command.Add(_quantize);
+            command.Add(_exact);
             command.Add(_keyValues);
         }
     }
@@ -80,7 +94,24 @@ internal sealed class CommonOptions
         : null;
 
     /// <summary>Quantization at load, as it was asked for.</summary>
-    public string Quantize(ParseResult parsed) => parsed.GetValue(_quantize)!;
+    public Quantization Quantize(ParseResult parsed) => parsed.GetValue(_quantize) switch
+    {
+        "q8" => Quantization.Q8,
+        "q4" => Quantization.Q4,
+        _ => Quantization.None,
+    };
+
+    /// <summary>Whether products are to be exact.</summary>
+    /// <exception cref="WrongUsageException">Quantization was asked for too.</exception>
+    public bool Exact(ParseResult parsed)
+    {
+        // The option without a value says yes.
+        bool? asked = parsed.GetResult(_exact) is { Tokens.Count: 0, Implicit: false } ? true : parsed.GetValue(_exact);
+        bool quantizes = Quantize(parsed) != Quantization.None;
+        return asked == true && quantizes
+            ? throw new WrongUsageException("--exact and --quantize: expected one of them; quantized weights have no exact products.")
+            : asked ?? (_measures && !quantizes);
+    }
 
     /// <summary>The embedded model's files.</summary>
     public static IReadOnlyDictionary<string, ReadOnlyMemory<byte>> EmbeddedModel() => EmbeddedFiles.Read(typeof(CommonOptions).Assembly, EmbeddedPrefix);
@@ -98,12 +129,8 @@ internal sealed class CommonOptions
             PrefillThreads = parsed.GetValue(_prefillThreads),
             CopyToMemory = parsed.GetValue(_resident),
             HugePages = parsed.GetValue(_hugePages),
-            Quantization = parsed.GetValue(_quantize) switch
-            {
-                "q8" => Quantization.Q8,
-                "q4" => Quantization.Q4,
-                _ => Quantization.None,
-            },
+            Quantization = Quantize(parsed),
+            ExactProducts = Exact(parsed),
             KeyValueType = KeyValues(parsed),
             InstructionSet = parsed.GetValue(_isa) switch
             {

@@ -33,6 +33,12 @@ public sealed record CheckpointInfo
     /// </summary>
     public KeyValueType KeyValueType { get; init; }
 
+    /// <summary>Quantization at load, which the checkpoint does not say: the model's own in <see cref="LanguageModel.Info"/>, none elsewhere.</summary>
+    public Quantization Quantization { get; init; }
+
+    /// <summary>Whether block-quantized weights stay as stored, <see cref="LoadOptions.ExactProducts"/>: the model's own in <see cref="LanguageModel.Info"/>.</summary>
+    public bool ExactProducts { get; init; }
+
     /// <summary>Bytes of keys and values per token of a sequence, stored as <see cref="KeyValueType"/> says.</summary>
     public long KeyValueBytesPerToken => Decoder.KvShapeOf(Config, KeyValueType).BytesPerPosition;
 
@@ -40,7 +46,8 @@ public sealed record CheckpointInfo
     public IReadOnlyDictionary<TensorType, int> TensorTypes => Tensors.CountBy(tensor => tensor.Type).ToDictionary();
 
     /// <summary>
-    /// Computes the native memory that running the model takes, exactly, with one call at a time; each further call at the same time takes buffers
+    /// Computes the native memory that running the model takes, exactly, as <see cref="KeyValueType"/>, <see cref="Quantization"/> and
+    /// <see cref="ExactProducts"/> say, with one call at a time; each further call at the same time takes buffers
     /// of its own, the size of <see cref="MemoryEstimate.WorkBytes"/> at most. Sequences that share a beginning take less.
     /// Beside it stand the runtime itself, the tokenizer, and some 30 managed bytes per sequence and token id of the vocabulary.
     /// </summary>
@@ -57,6 +64,9 @@ public sealed record CheckpointInfo
         ArgumentOutOfRangeException.ThrowIfLessThan(threads ?? 1, 1);
         long sequence = KvCache.MemoryBytes(Decoder.KvShapeOf(Config, KeyValueType), tokens);
         long pass = DecoderState.MemoryBytes(Config, new LoadOptions().PrefillChunkTokens);
-        return new MemoryEstimate(WeightBytes, checked(pass + Decoder.PoolBytes(Config, threads ?? Environment.ProcessorCount)), checked(sequence * sequences));
+        return new MemoryEstimate(
+            LoadedWeights.Bytes(Config, Tensors, Quantization, ExactProducts),
+            checked(pass + Decoder.PoolBytes(Config, threads ?? Environment.ProcessorCount)),
+            checked(sequence * sequences));
     }
 }

@@ -13,10 +13,8 @@ namespace Vicuna.Managed;
 /// A loaded model: weights that any number of sequences share, a tokenizer, and the ways to generate text. Safe for concurrent use.
 /// Dispose it when done: that ends its threads and gives up the weights' memory at once, or when the passes under way have ended.
 /// </summary>
-public sealed class LanguageModel : IDisposable
+public sealed partial class LanguageModel : IDisposable
 {
-    private const int MaxThreads = 1024;
-
     private readonly Checkpoint _checkpoint;
     private readonly DecoderWeights _weights;
     private readonly Decoder _decoder;
@@ -29,10 +27,29 @@ public sealed class LanguageModel : IDisposable
         _checkpoint = checkpoint;
         _options = options;
         _weights = Bind(checkpoint, options, tier, cancellationToken);
-        Info = checkpoint.Describe(_weights.UnusedTensors) with { KeyValueType = options.KeyValueType };
+        Info = checkpoint.Describe(_weights.UnusedTensors) with
+        {
+            KeyValueType = options.KeyValueType,
+            Quantization = options.Quantization,
+            ExactProducts = options.ExactProducts,
+        };
         _endIds = [.. checkpoint.EndOfSequenceIds];
+        if (NeedsNoFiles(options))
+        {
+            checkpoint.Tensors.Dispose();
+        }
+
         int threads = ThreadsOf(options);
-        _decoder = new Decoder(checkpoint.Config, _weights, tier, threads, options.PrefillThreads ?? threads, options.KeyValueType, options.PrefillChunkTokens);
+        try
+        {
+            _decoder = new Decoder(
+                checkpoint.Config, _weights, tier, threads, options.PrefillThreads ?? threads, options.KeyValueType, options.PrefillChunkTokens);
+        }
+        catch
+        {
+            _weights.Dispose();
+            throw;
+        }
     }
 
     /// <summary>What the checkpoint is.</summary>
@@ -55,6 +72,9 @@ public sealed class LanguageModel : IDisposable
 
     /// <summary>Quantization at load that was asked for.</summary>
     public Quantization Quantization => _options.Quantization;
+
+    /// <summary>Whether products with block-quantized weights of the files are exact, <see cref="LoadOptions.ExactProducts"/>.</summary>
+    public bool ExactProducts => _options.ExactProducts;
 
     /// <summary>Vector instructions in use; never <see cref="Managed.InstructionSet.Best"/>.</summary>
     public InstructionSet InstructionSet => _decoder.Tier switch
@@ -101,6 +121,7 @@ public sealed class LanguageModel : IDisposable
     /// <exception cref="FileNotFoundException">There is nothing at the path.</exception>
     /// <exception cref="ModelFormatException">The checkpoint is damaged or not supported.</exception>
     /// <exception cref="ArgumentOutOfRangeException">An option is out of range.</exception>
+    /// <exception cref="ArgumentException">Exact products were asked for together with a quantization.</exception>
     /// <exception cref="PlatformNotSupportedException">The CPU lacks the instructions that were asked for.</exception>
     /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
     public static LanguageModel Load(string path, LoadOptions? options = null, CancellationToken cancellationToken = default) =>
@@ -112,6 +133,7 @@ public sealed class LanguageModel : IDisposable
     /// <returns>The model; the caller disposes it. The weights have been copied.</returns>
     /// <exception cref="ModelFormatException">The checkpoint is damaged or not supported.</exception>
     /// <exception cref="ArgumentOutOfRangeException">An option is out of range.</exception>
+    /// <exception cref="ArgumentException">Exact products were asked for together with a quantization.</exception>
     /// <exception cref="PlatformNotSupportedException">The CPU lacks the instructions that were asked for.</exception>
     public static LanguageModel LoadFiles(IReadOnlyDictionary<string, ReadOnlyMemory<byte>> files, LoadOptions? options = null)
     {
@@ -313,75 +335,6 @@ public sealed class LanguageModel : IDisposable
         }
 
         return new TextGeneration(generator, _checkpoint.Tokenizer, ends, stops, stripLeadingSpace: isTurn);
-    }
-
-    private static LanguageModel Load(LoadOptions? options, Func<TensorSetOptions, Checkpoint> open, CancellationToken cancellationToken)
-    {
-        options ??= new LoadOptions();
-        Check(options.Threads, 1, MaxThreads, nameof(options.Threads));
-        Check(options.PrefillThreads, 1, MaxThreads, nameof(options.PrefillThreads));
-        Check(options.ContextLength, 2, int.MaxValue, nameof(options.ContextLength));
-        if (!Enum.IsDefined(options.KeyValueType))
-        {
-            throw new ArgumentOutOfRangeException(nameof(options), options.KeyValueType, "Not a storage type of keys and values.");
-        }
-
-        if (!Enum.IsDefined(options.Quantization))
-        {
-            throw new ArgumentOutOfRangeException(nameof(options), options.Quantization, "Not a quantization.");
-        }
-
-        IsaTier tier = options.InstructionSet switch
-        {
-            InstructionSet.Best => IsaTiers.Best,
-            InstructionSet.Scalar => IsaTier.Scalar,
-            InstructionSet.Avx2 => IsaTiers.Require(IsaTier.Avx2),
-            InstructionSet.Avx512 => IsaTiers.Require(IsaTier.Avx512),
-            _ => throw new ArgumentOutOfRangeException(nameof(options), options.InstructionSet, "Not an instruction set."),
-        };
-        IProgress<LoadProgress>? progress = options.Progress;
-        Checkpoint checkpoint = open(new TensorSetOptions
-        {
-            // Packing copies all but the embedding, which it copies then too.
-            Resident = options.CopyToMemory && options.Quantization == Quantization.None,
-            HugePages = options.HugePages,
-            AllowSymlinks = options.AllowSymbolicLinks,
-            Progress = progress is null ? null : (file, done, total) => progress.Report(new LoadProgress(file, done, total)),
-        });
-        try
-        {
-            Check(options.ContextLength, 2, checkpoint.Config.MaxPositionEmbeddings, nameof(options.ContextLength));
-            return new LanguageModel(checkpoint, options, tier, cancellationToken);
-        }
-        catch
-        {
-            checkpoint.Dispose();
-            throw;
-        }
-    }
-
-    private static int ThreadsOf(LoadOptions options) => options.Threads ?? Math.Min(Environment.ProcessorCount, MaxThreads);
-
-    private static DecoderWeights Bind(Checkpoint checkpoint, LoadOptions options, IsaTier tier, CancellationToken cancellationToken)
-    {
-        DecoderWeights weights = DecoderWeights.Bind(checkpoint.Config, checkpoint.Tensors.Tensors, checkpoint.Name, tier, checkpoint.RopeStyle);
-        if (!weights.Matrices.Any(matrix => WeightPacker.FormatFor(options.Quantization, matrix.Format, isHead: false) is not null))
-        {
-            return weights;
-        }
-
-        Action<string, long, long>? report = options.Progress is { } progress ? (name, done, total) => progress.Report(new LoadProgress(name, done, total)) : null;
-        int threads = Math.Max(ThreadsOf(options), options.PrefillThreads ?? 1);
-        using WeightPacker packer = new(checkpoint.Config, options.Quantization, tier, threads, options.HugePages, report, cancellationToken);
-        return packer.Pack(weights, checkpoint.Name, options.CopyToMemory && options.Quantization != Quantization.None);
-    }
-
-    private static void Check(int? value, int least, int most, string name)
-    {
-        if (value < least || value > most)
-        {
-            throw new ArgumentOutOfRangeException(name, value, $"{name}: expected {least} to {most}, found {value}.");
-        }
     }
 
     // What is wrong is said by the call itself, not by the first piece.

@@ -24,10 +24,18 @@ public sealed record LoadOptions
     public int? ContextLength { get; init; }
 
     /// <summary>
-    /// Quantization of the weight matrices when the model is loaded. Default: none, which maps and computes with what the files hold (GGUF's Q8_0
-    /// and Q4_0 are rearranged without loss).
+    /// Quantization of the weight matrices when the model is loaded, which takes memory of its own for them. Default: none, which maps and computes
+    /// with what the files hold; GGUF's Q8_0 and Q4_0, which are rearranged without loss, take memory of their own then too.
     /// </summary>
     public Quantization Quantization { get; init; }
+
+    /// <summary>
+    /// False (the default) multiplies GGUF's Q8_0 and Q4_0 weights with activations that are rounded to 16 or 8 bits, which is fast.
+    /// True leaves block-quantized weights as stored and multiplies them with the activations in single precision, so that the results are those of the
+    /// dequantized weights: for measurements and comparisons, several times slower. Of no effect on weights in F32, F16 or BF16, whose products
+    /// are always exact in this sense. Not together with <see cref="Quantization"/>.
+    /// </summary>
+    public bool ExactProducts { get; init; }
 
     /// <summary>How keys and values are stored. Default: half precision.</summary>
     public KeyValueType KeyValueType { get; init; }

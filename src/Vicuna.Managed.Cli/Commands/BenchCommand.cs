@@ -45,7 +45,7 @@ internal static class BenchCommand
             string name = common.ModelPath(parsed) ?? "pico-vicuna (embedded)";
             if (common.Json(parsed))
             {
-                WriteJson(name, common.Quantize(parsed), common.KeyValues(parsed).ToString().ToLowerInvariant(), options, result, loadSeconds);
+                WriteJson(name, common.Quantize(parsed).ToString().ToLowerInvariant(), common.KeyValues(parsed).ToString().ToLowerInvariant(), options, result, loadSeconds);
             }
             else
             {

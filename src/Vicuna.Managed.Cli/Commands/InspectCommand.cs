@@ -15,7 +15,12 @@ internal static class InspectCommand
         CommonOptions common = new(command, computes: false, sizes: true);
         command.SetAction(parsed =>
         {
-            CheckpointInfo info = Read(common.ModelPath(parsed)) with { KeyValueType = common.KeyValues(parsed) };
+            CheckpointInfo info = Read(common.ModelPath(parsed)) with
+            {
+                KeyValueType = common.KeyValues(parsed),
+                Quantization = common.Quantize(parsed),
+                ExactProducts = common.Exact(parsed),
+            };
             if (common.Json(parsed))
             {
                 WriteJson(info);
@@ -89,6 +94,7 @@ internal static class InspectCommand
         }
 
         json.WriteEndArray();
+        json.WriteNumber("loadedWeightBytes", info.EstimateMemory(1).WeightBytes);
     });
 
     private static void WriteText(CheckpointInfo info)
@@ -106,7 +112,7 @@ internal static class InspectCommand
         Row("types", string.Join(", ", info.TensorTypes.OrderBy(pair => pair.Key).Select(pair => $"{pair.Key} ({pair.Value} tensors)")));
         Row("weights", Size(info.WeightBytes));
         Row("keys, values", $"{Size(info.KeyValueBytesPerToken)} per token");
-        Row("memory", $"{Size(memory.TotalBytes)} with one sequence of {Number(config.MaxPositionEmbeddings)} tokens ({Size(memory.WeightBytes)} of it mapped weights)");
+        Row("memory", $"{Size(memory.TotalBytes)} with one sequence of {Number(config.MaxPositionEmbeddings)} tokens ({Size(memory.WeightBytes)} of it weights)");
         foreach (string warning in info.Warnings)
         {
             Console.Error.WriteLine($"vicuna: warning: {warning}");

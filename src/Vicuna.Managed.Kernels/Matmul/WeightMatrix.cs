@@ -42,7 +42,7 @@ internal abstract class WeightMatrix(string format, ByteRegion region, int rows,
     /// <param name="start">First row of W, a multiple of <see cref="RowUnit"/>.</param>
     /// <param name="end">Row of W after the last: a multiple of <see cref="RowUnit"/>, or <see cref="Rows"/>.</param>
     /// <param name="kind">The layout, <see cref="ActivationsFor"/>.</param>
-    /// <param name="activations">X as laid out by <see cref="MatmulInput"/>.</param>
+    /// <param name="activations">X as laid out by <see cref="MatmulInput"/>, <c>[tokens, cols]</c> or more, filled up.</param>
     /// <param name="tokens">Rows of X, dimensionless.</param>
     /// <param name="destination">Y, f32 <c>[tokens, rows]</c>; columns start to end - 1 are written.</param>
     /// <param name="scratch">Work space, f32 <c>[MatmulJob.ScratchElements]</c>.</param>

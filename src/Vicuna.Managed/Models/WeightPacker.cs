@@ -16,6 +16,7 @@ internal sealed class WeightPacker : IDisposable
     private const string HeadFormatOfQ4 = "q8";
 
     private readonly Quantization _quantization;
+    private readonly bool _exactProducts;
     private readonly IsaTier _tier;
     private readonly bool _hugePages;
     private readonly Action<string, long, long>? _progress;
@@ -28,15 +29,24 @@ internal sealed class WeightPacker : IDisposable
     /// <summary>Starts the threads.</summary>
     /// <param name="config">The model's shape.</param>
     /// <param name="quantization">What was asked for.</param>
+    /// <param name="exactProducts">Whether block-quantized weights stay as stored.</param>
     /// <param name="tier">The instruction set that will compute.</param>
     /// <param name="threads">Threads that pack.</param>
     /// <param name="hugePages">Whether the system is asked for large pages.</param>
     /// <param name="progress">Hears a tensor's name, the bytes read so far, and the bytes to read; may be null.</param>
     /// <param name="cancellationToken">Stops the work.</param>
     public WeightPacker(
-        ModelConfig config, Quantization quantization, IsaTier tier, int threads, bool hugePages, Action<string, long, long>? progress, CancellationToken cancellationToken)
+        ModelConfig config,
+        Quantization quantization,
+        bool exactProducts,
+        IsaTier tier,
+        int threads,
+        bool hugePages,
+        Action<string, long, long>? progress,
+        CancellationToken cancellationToken)
     {
         _quantization = quantization;
+        _exactProducts = exactProducts;
         _tier = tier;
         _hugePages = hugePages;
         _progress = progress;
@@ -46,13 +56,14 @@ internal sealed class WeightPacker : IDisposable
 
     /// <summary>The format that a matrix is to be packed in, or null where it stays as it is.</summary>
     /// <param name="quantization">What was asked for.</param>
+    /// <param name="exactProducts">Whether block-quantized weights stay as stored; without quantization only.</param>
     /// <param name="stored">The stored format's name.</param>
     /// <param name="isHead">Whether it is the output head.</param>
-    public static string? FormatFor(Quantization quantization, string stored, bool isHead) => quantization switch
+    public static string? FormatFor(Quantization quantization, bool exactProducts, string stored, bool isHead) => quantization switch
     {
         Quantization.Q8 => "q8",
         Quantization.Q4 => isHead ? HeadFormatOfQ4 : "q4",
-        _ => MatrixPacker.LosslessFor(stored),
+        _ => exactProducts ? null : MatrixPacker.LosslessFor(stored),
     };
 
     /// <summary>Packs what is to be packed.</summary>
@@ -67,7 +78,7 @@ internal sealed class WeightPacker : IDisposable
     {
         try
         {
-            _total = weights.Matrices.Where(matrix => FormatFor(_quantization, matrix.Format, false) is not null).Sum(matrix => matrix.Region.Length);
+            _total = weights.Matrices.Where(matrix => FormatFor(_quantization, _exactProducts, matrix.Format, false) is not null).Sum(matrix => matrix.Region.Length);
             BlockWeights[] blocks = [.. weights.Blocks.Select((block, layer) => Pack(block, $"{source}: block {layer}"))];
             WeightMatrix head = Pack(weights.Output, isHead: true, $"{source}: output head");
             WeightMatrix embedding = copyEmbedding ? Copy(weights.TokenEmbedding) : weights.TokenEmbedding;
@@ -115,7 +126,7 @@ internal sealed class WeightPacker : IDisposable
 
     private WeightMatrix Pack(WeightMatrix matrix, bool isHead, string name)
     {
-        if (FormatFor(_quantization, matrix.Format, isHead) is not { } format)
+        if (FormatFor(_quantization, _exactProducts, matrix.Format, isHead) is not { } format)
         {
             return matrix;
         }

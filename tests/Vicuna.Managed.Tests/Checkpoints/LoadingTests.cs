@@ -296,7 +296,7 @@ public sealed class LoadingTests
         foreach (LoadOptions options in new[]
         {
             new LoadOptions { Threads = 0 }, new() { Threads = -1 }, new() { Threads = 1025 }, new() { ContextLength = 1 }, new() { ContextLength = 65 },
-            new() { InstructionSet = (InstructionSet)99 },
+            new() { InstructionSet = (InstructionSet)99 }, new() { Quantization = (Quantization)3 }, new() { KeyValueType = (KeyValueType)(-1) },
         })
         {
             Assert.Throws<ArgumentOutOfRangeException>(() => tiny.Load(options));

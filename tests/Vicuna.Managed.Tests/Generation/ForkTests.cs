@@ -51,10 +51,13 @@ public sealed class ForkTests : IDisposable
         }
     }
 
-    [Fact]
-    public void Fork_RewoundAndChanged_LeavesTheOriginalsBits()
+    [Theory]
+    [InlineData(Quantization.None)]
+    [InlineData(Quantization.Q8)]
+    [InlineData(Quantization.Q4)]
+    public void Fork_RewoundAndChanged_LeavesTheOriginalsBits(Quantization quantization)
     {
-        using LanguageModel model = _tiny.Load();
+        using LanguageModel model = _tiny.Load(new LoadOptions { Threads = 2, Quantization = quantization });
         using Generator original = model.CreateGenerator(Options);
         original.Append(_tiny.RandomTokens(150));
         float[] before = original.GetLogits().ToArray();
@@ -111,6 +114,36 @@ public sealed class ForkTests : IDisposable
                     saved.Position = 0;
                     string message = Assert.Throws<ModelFormatException>(() => refusing.Restore(saved)).Message;
                     Assert.Contains($"expected keys and values as {other}, found {type}", message);
+                }
+            }
+        }
+    }
+
+    [Fact]
+    public void SavedSequence_OfAnotherQuantization_IsRefused()
+    {
+        foreach (Quantization quantization in Enum.GetValues<Quantization>())
+        {
+            using LanguageModel model = _tiny.Load(new LoadOptions { Threads = 1, Quantization = quantization });
+            using Generator original = model.CreateGenerator(Options);
+            original.Append(_tiny.RandomTokens(70));
+            using MemoryStream saved = new();
+            original.Save(saved);
+            int[] expected = Continue(original, 10);
+            foreach (Quantization other in Enum.GetValues<Quantization>())
+            {
+                using LanguageModel another = _tiny.Load(new LoadOptions { Threads = 2, Quantization = other });
+                using Generator restored = another.CreateGenerator(Options);
+                saved.Position = 0;
+                if (other == quantization)
+                {
+                    restored.Restore(saved);
+                    Assert.Equal(expected, Continue(restored, 10));
+                }
+                else
+                {
+                    Assert.Contains("saved with another model", Assert.Throws<ModelFormatException>(() => restored.Restore(saved)).Message);
+                    Assert.Equal(0, restored.Position);
                 }
             }
         }

@@ -13,14 +13,16 @@ public sealed class SequenceBatchTests
 
     private static readonly TinyShape Shape = new() { Hidden = 90, Heads = 9, KeyValueHeads = 3, Intermediate = 121, Vocab = 131, Context = 160, Layers = 2 };
 
-    public static TheoryData<InstructionSet, TensorType, KeyValueType> Cases()
+    public static TheoryData<InstructionSet, TensorType, Quantization, KeyValueType> Cases()
     {
-        TheoryData<InstructionSet, TensorType, KeyValueType> data = [];
+        TheoryData<InstructionSet, TensorType, Quantization, KeyValueType> data = [];
         foreach (InstructionSet set in Tiers.Supported)
         {
-            data.Add(set, TensorType.F32, KeyValueType.F16);
-            data.Add(set, TensorType.F16, KeyValueType.Q8);
-            data.Add(set, TensorType.F16, KeyValueType.F32);
+            data.Add(set, TensorType.F32, Quantization.None, KeyValueType.F16);
+            data.Add(set, TensorType.F16, Quantization.None, KeyValueType.Q8);
+            data.Add(set, TensorType.F16, Quantization.None, KeyValueType.F32);
+            data.Add(set, TensorType.BF16, Quantization.Q8, KeyValueType.F16);
+            data.Add(set, TensorType.F16, Quantization.Q4, KeyValueType.Q8);
         }
 
         return data;
@@ -28,7 +30,8 @@ public sealed class SequenceBatchTests
 
     [Theory]
     [MemberData(nameof(Cases))]
-    public void Logits_InABatchOfAnySizeThreadsAndChunk_AreThoseOfALoneRun(InstructionSet set, TensorType weights, KeyValueType keyValues)
+    public void Logits_InABatchOfAnySizeThreadsAndChunk_AreThoseOfALoneRun(
+        InstructionSet set, TensorType weights, Quantization quantization, KeyValueType keyValues)
     {
         TinyModel tiny = new(Shape with { Type = weights });
         // From one token to more than two pages; a few end at a page's border after a step.
@@ -36,7 +39,14 @@ public sealed class SequenceBatchTests
         float[][]? expected = null;
         foreach ((int threads, int chunk, int size) in new[] { (1, 512, 1), (1, 512, 32), (2, 64, 5), (3, 512, 2), (7, 7, 32), (16, 512, 32), (2, 1, 3) })
         {
-            using LanguageModel model = tiny.Load(new LoadOptions { InstructionSet = set, Threads = threads, PrefillChunkTokens = chunk, KeyValueType = keyValues });
+            using LanguageModel model = tiny.Load(new LoadOptions
+            {
+                InstructionSet = set,
+                Threads = threads,
+                PrefillChunkTokens = chunk,
+                Quantization = quantization,
+                KeyValueType = keyValues,
+            });
             float[][] found = size == 1 ? [.. prompts.Select(prompt => Alone(model, prompt))] : [.. prompts.Chunk(size).SelectMany(some => Together(model, some))];
             expected ??= found;
             for (int i = 0; i < prompts.Length; i++)

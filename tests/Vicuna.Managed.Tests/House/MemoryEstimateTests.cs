@@ -1,5 +1,6 @@
 using Vicuna.Managed.Kernels.Memory;
 using Vicuna.Managed.Tests.Support;
+using Vicuna.Managed.Weights;
 
 namespace Vicuna.Managed.Tests.House;
 
@@ -69,6 +70,56 @@ public sealed class MemoryEstimateTests
         Assert.Equal(estimate, inspected);
         Assert.Equal(3 * 64 * model.Info.KeyValueBytesPerToken, estimate.SequenceBytes);
         Assert.Equal(estimate.TotalBytes - estimate.WeightBytes, AlignedBuffer.AllocatedBytes - before);
+    }
+
+    public static TheoryData<string?, Quantization, bool> Quantized()
+    {
+        TheoryData<string?, Quantization, bool> data = [];
+        foreach (string? model in new[] { null, "models/stories260k", "models/tiny-vicuna-bin", "models/gguf/tiny-vicuna-Q4_K_M.gguf", "models/gguf/tiny-vicuna-Q8_0.gguf" })
+        {
+            data.Add(model, Quantization.Q8, false);
+            data.Add(model, Quantization.Q4, false);
+            data.Add(model, Quantization.None, true);
+        }
+
+        data.Add("models/gguf/tiny-vicuna-Q8_0.gguf", Quantization.None, false);
+        data.Add("models/gguf/tiny-vicuna-Q4_0.gguf", Quantization.None, false);
+        return data;
+    }
+
+    [Theory]
+    [MemberData(nameof(Quantized))]
+    public void EstimateMemory_OfPackedWeights_IsWhatLoadingAllocates(string? shared, Quantization quantization, bool exact)
+    {
+        string path = shared is null ? PicoVicuna.Folder : SharedFolder.Require(shared);
+        CheckpointInfo info = LanguageModel.Inspect(path) with { Quantization = quantization, ExactProducts = exact };
+        MemoryEstimate estimate = info.EstimateMemory(1, threads: 2);
+        long before = AlignedBuffer.AllocatedBytes;
+        LoadOptions options = new() { Threads = 2, Quantization = quantization, ExactProducts = exact, CopyToMemory = quantization != Quantization.None };
+        using (LanguageModel model = LanguageModel.Load(path, options))
+        {
+            Assert.Equal(estimate, model.Info.EstimateMemory(1, threads: 2));
+            long weights = AlignedBuffer.AllocatedBytes - before - estimate.WorkBytes;
+            long embedding = info.Tensors.Single(tensor => tensor.Name == "model.embed_tokens.weight").ByteLength;
+            if (quantization != Quantization.None)
+            {
+                Assert.Equal(estimate.WeightBytes, weights);
+            }
+            else if (exact)
+            {
+                Assert.Equal((0, info.WeightBytes), (weights, estimate.WeightBytes));
+            }
+            else
+            {
+                // Of these files every matrix but the embedding and, with Q4_0, the head is rearranged.
+                IEnumerable<TensorInfo> stored = info.Tensors.Where(tensor => tensor.Shape.Length == 2 && tensor.Type is not (TensorType.Q8_0 or TensorType.Q4_0));
+                long asStored = embedding + stored.Where(tensor => tensor.Name != "model.embed_tokens.weight").Sum(tensor => tensor.ByteLength);
+                Assert.Equal(estimate.WeightBytes, weights + asStored);
+                Assert.True(weights > 0);
+            }
+        }
+
+        Assert.Equal(before, AlignedBuffer.AllocatedBytes);
     }
 
     [Fact]

@@ -29,7 +29,7 @@ internal interface IPackedFormat<TSelf>
     static abstract int Quantize(ReadOnlySpan<float> weights, int stride, int rows, Span<byte> group);
 
     /// <summary>Takes over 32 weights of one row that are stored in a format with the same numbers, without loss.</summary>
-    /// <param name="block">One block of <see cref="LosslessSource"/>.</param>
+    /// <param name="block">One block of <see cref="LosslessSource"/>, <c>[BlockBytes]</c>.</param>
     /// <param name="row">The row's place in the block, 0 to 15.</param>
     /// <param name="group">The group's bytes, <c>[GroupBytes]</c>; only the row's own are written.</param>
     static abstract void Repack(ReadOnlySpan<byte> block, int row, Span<byte> group);

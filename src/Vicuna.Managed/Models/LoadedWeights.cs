@@ -1,0 +1,48 @@
+using Vicuna.Managed.Kernels.Matmul;
+using Vicuna.Managed.Weights;
+
+namespace Vicuna.Managed.Models;
+
+/// <summary>How large weights are once they are loaded, told without loading them.</summary>
+internal static class LoadedWeights
+{
+    private const string Embedding = "model.embed_tokens.weight";
+
+    private static readonly string[] BlockMatrices =
+    [
+        "self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj", "mlp.gate_proj", "mlp.up_proj", "mlp.down_proj",
+    ];
+
+    /// <summary>
+    /// Bytes of the weights: all tensors as stored where nothing is packed; otherwise what packing allocates, and the matrices that stay as stored, the
+    /// embedding among them.
+    /// </summary>
+    /// <param name="config">The model's shape.</param>
+    /// <param name="tensors">The checkpoint's tensors.</param>
+    /// <param name="quantization">Quantization at load.</param>
+    /// <param name="exactProducts">Whether block-quantized weights stay as stored.</param>
+    public static long Bytes(ModelConfig config, IReadOnlyList<TensorInfo> tensors, Quantization quantization, bool exactProducts)
+    {
+        Dictionary<string, TensorInfo> byName = tensors.ToDictionary(tensor => tensor.Name, StringComparer.Ordinal);
+        string head = config.TieWordEmbeddings ? Embedding : "lm_head.weight";
+        long bytes = byName.TryGetValue(Embedding, out TensorInfo? embedding) ? embedding.ByteLength : 0;
+        bool packs = false;
+        foreach (string name in MatricesOfBlocks(config).Append(head))
+        {
+            if (!byName.TryGetValue(name, out TensorInfo? tensor) || tensor.Shape.Length != 2)
+            {
+                continue;
+            }
+
+            string? format = WeightPacker.FormatFor(quantization, exactProducts, tensor.Type.ToString().ToLowerInvariant(), name == head);
+            packs |= format is not null;
+            // A tied head that stays as stored is the embedding, which is counted.
+            bytes += format is not null ? MatrixPacker.PackedBytes(format, tensor.Shape[0], tensor.Shape[1]) : name == Embedding ? 0 : tensor.ByteLength;
+        }
+
+        return packs ? bytes : tensors.Sum(tensor => tensor.ByteLength);
+    }
+
+    private static IEnumerable<string> MatricesOfBlocks(ModelConfig config) =>
+        Enumerable.Range(0, config.NumHiddenLayers).SelectMany(layer => BlockMatrices.Select(matrix => $"model.layers.{layer}.{matrix}.weight"));
+}
