@@ -107,6 +107,44 @@ public sealed class CliTests
         Assert.Equal(2, Tool.Vicuna("tokenize", "--text", "a", "--kv", "f16").ExitCode);
     }
 
+    [Theory]
+    [InlineData("Q8_0")]
+    [InlineData("Q4_0")]
+    public void Exact_OfTheMeasuringVerbs_IsTheDefaultUnlessQuantized(string type)
+    {
+        string model = SharedFolder.Require($"models/gguf/tiny-vicuna-{type}.gguf");
+        string ids = string.Join(',', Enumerable.Range(300, 20));
+        double[] Logits(params string[] more) => Numbers(Done(["logits", "--model", model, "--ids", ids, "--json", .. more]).GetProperty("logits"));
+        double[] exact = Logits("--exact");
+        Assert.Equal(exact, Logits());
+        Assert.Equal(exact, Logits("--exact", "true", "--quantize", "none"));
+        double[] rounded = Logits("--exact", "false");
+        Assert.NotEqual(exact, rounded);
+        Assert.Equal(rounded, Logits("--quantize", type == "Q8_0" ? "q8" : "q4"));
+    }
+
+    [Fact]
+    public void Quantize_OfEveryVerbThatRuns_Answers()
+    {
+        string[] Greedy(string type) => Tool.Vicuna("chat", "--message", "What color is the sky?", "--temperature", "0", "--quantize", type).Lines;
+        Assert.Equal(["The sky is blue."], Greedy("none"));
+        Assert.Equal(Greedy("none"), Greedy("q8"));
+        Assert.Equal(Greedy("none"), Greedy("q4"));
+        double[] Logits(string type) => Numbers(Done("logits", "--ids", "1,267,289", "--quantize", type, "--json").GetProperty("logits"));
+        Assert.NotEqual(Logits("none"), Logits("q8"));
+        Assert.NotEqual(Logits("q4"), Logits("q8"));
+        long Loaded(string type) => Done("inspect", "--quantize", type, "--json").GetProperty("loadedWeightBytes").GetInt64();
+        Assert.Equal(Done("inspect", "--json").GetProperty("weightBytes").GetInt64(), Loaded("none"));
+        Assert.True(Loaded("q4") < Loaded("q8") && Loaded("q8") < Loaded("none"));
+        foreach (string verb in new[] { "generate", "chat", "logits", "perplexity", "bench", "inspect" })
+        {
+            string help = string.Join(' ', Tool.Vicuna(verb, "--help").Output.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries));
+            Assert.Contains("--quantize", help, StringComparison.Ordinal);
+            Assert.Contains("--exact", help, StringComparison.Ordinal);
+            Assert.Equal(verb is "logits" or "perplexity", help.Contains("Default: true without --quantize", StringComparison.Ordinal));
+        }
+    }
+
     [Fact]
     public void Chat_OfSeveralMessages_EndsEachTurnWithADoneLine()
     {

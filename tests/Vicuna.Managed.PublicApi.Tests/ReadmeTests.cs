@@ -1,4 +1,6 @@
+using System.Globalization;
 using System.Reflection;
+using System.Text.Json;
 using System.Text.RegularExpressions;
 using Microsoft.CodeAnalysis;
 using Microsoft.CodeAnalysis.CSharp;
@@ -12,6 +14,8 @@ namespace Vicuna.Managed.PublicApi.Tests;
 public sealed partial class ReadmeTests
 {
     private const string ModelName = "st-vicuna-v1.3-5.5b-taylor";
+
+    private const string HeldOut = "samples/models/held-out.json";
 
     private static readonly string Readme = File.ReadAllText(RepositoryFolder.Find("README.md")).ReplaceLineEndings("\n");
 
@@ -27,6 +31,18 @@ public sealed partial class ReadmeTests
     }
 
     public static TheoryData<string> ToolCommands() => [.. Blocks("sh").SelectMany(block => block.Split('\n')).Where(line => line.StartsWith("vicuna ", StringComparison.Ordinal))];
+
+    public static TheoryData<string, string, string, string, string, string> QualityRows()
+    {
+        TheoryData<string, string, string, string, string, string> data = [];
+        foreach (Match row in QualityRowPattern().Matches(Readme))
+        {
+            string[] cells = [.. row.Groups.Cast<Group>().Skip(1).Select(group => group.Value)];
+            data.Add(cells[0], cells[1], cells[2], cells[3], cells[4], cells[5]);
+        }
+
+        return data;
+    }
 
     [Theory]
     [MemberData(nameof(Snippets))]
@@ -50,7 +66,10 @@ public sealed partial class ReadmeTests
             3 => "tokens in",
             4 => "^Three plus four is seven\\.\nThe sky is blue\\.\n$",
             5 => "^1024 logits after \\d+ tokens\nTrue\nTrue\n$",
-            6 => "^1,968,256 parameters",
+            6 => "^Three plus four is seven\\.\nThe sky is blue\\.\n$",
+            7 => "^\\d+ tokens, \\d+ of them shared; next come \\d+ and \\d+\n$",
+            8 => "^1,968,256 parameters.*\n[\\d,]+ bytes in four and eight bits\n$",
+            9 => "^\\S",
             _ => "no expectation for a new snippet: add one",
         }, output);
     }
@@ -61,10 +80,49 @@ public sealed partial class ReadmeTests
     {
         using TempFolder folder = new();
         File.Copy(RepositoryFolder.Find("README.md"), folder.File("README.md"));
+        Directory.CreateDirectory(folder.File("samples/models"));
+        File.Copy(RepositoryFolder.Find(HeldOut), folder.File(HeldOut));
         string[] arguments = [.. ArgumentPattern().Matches(command).Skip(1).Select(match => match.Value.Trim('"'))];
         Tool.Outcome outcome = Tool.Run(Tool.VicunaPath, arguments, folder.Path, input: null);
         Assert.True(outcome.ExitCode == 0, outcome.Error);
         Assert.NotEmpty(outcome.Output.Trim());
+    }
+
+    [Fact]
+    public void QualityTable_HasEveryCombination() =>
+        Assert.Equal(
+            from quantize in new[] { "none", "q8", "q4" } from kv in new[] { "f32", "f16", "q8" } select (quantize, kv),
+            QualityRows().Select(row => (row.Data.Item1, row.Data.Item2)));
+
+    // What is printed holds for every instruction set, to 0.2 % at most: what they add up differs in order, and activations are rounded after that.
+    [Theory]
+    [MemberData(nameof(QualityRows))]
+    public void QualityTable_OfPicoVicuna_IsWhatTheCommandSays(string quantize, string kv, string pico, string picoChange, string stories, string storiesChange)
+    {
+        Assert.True(stories.Length > 0 && storiesChange.Length > 0);
+        CheckPerplexity(pico, picoChange, 1.1840107, "--ids-file", RepositoryFolder.Find(HeldOut), "--window", "512", "--quantize", quantize, "--kv", kv);
+    }
+
+    [Theory]
+    [MemberData(nameof(QualityRows))]
+    public void QualityTable_OfStories_IsWhatTheCommandSays(string quantize, string kv, string pico, string picoChange, string stories, string storiesChange)
+    {
+        Assert.True(pico.Length > 0 && picoChange.Length > 0);
+        string model = SharedFolder.Require("models/stories260k");
+        using JsonDocument golden = JsonDocument.Parse(File.ReadAllBytes(SharedFolder.Require("goldens/stories260k.json")));
+        JsonElement perplexity = golden.RootElement.GetProperty("perplexity");
+        using TempFolder folder = new();
+        string ids = folder.Write("ids.json", $"[{perplexity.GetProperty("ids").GetRawText()}]");
+        CheckPerplexity(
+            stories, storiesChange, perplexity.GetProperty("perplexity").GetDouble(), "--model", model, "--ids-file", ids, "--window", "512", "--quantize", quantize, "--kv", kv);
+    }
+
+    [Fact]
+    public void HeldOutText_IsThatOfTheGoldens()
+    {
+        using JsonDocument golden = JsonDocument.Parse(File.ReadAllBytes(RepositoryFolder.Find("tests/Vicuna.Managed.Tests/Golden/pico-vicuna.json")));
+        using JsonDocument heldOut = JsonDocument.Parse(File.ReadAllBytes(RepositoryFolder.Find(HeldOut)));
+        Assert.True(JsonElement.DeepEquals(golden.RootElement.GetProperty("held_out").GetProperty("ids"), heldOut.RootElement));
     }
 
     [Fact]
@@ -83,6 +141,17 @@ public sealed partial class ReadmeTests
         const string command = "dotnet test -c Release";
         Assert.Contains(command, Blocks("sh").Select(block => block.Trim()));
         Assert.Contains(command, File.ReadAllText(RepositoryFolder.Find(".ci/run")), StringComparison.Ordinal);
+    }
+
+    private static void CheckPerplexity(string printed, string change, double exact, params string[] arguments)
+    {
+        Tool.Outcome outcome = Tool.Vicuna(["perplexity", "--json", .. arguments]);
+        Assert.True(outcome.ExitCode == 0, outcome.Error);
+        using JsonDocument json = JsonDocument.Parse(outcome.Output);
+        double found = json.RootElement.GetProperty("perplexity").GetDouble();
+        double expected = double.Parse(printed, CultureInfo.InvariantCulture);
+        Assert.InRange(found, expected * 0.998, expected * 1.002);
+        Assert.Equal(100 * ((expected / exact) - 1), double.Parse(change.TrimEnd('%'), CultureInfo.InvariantCulture), 0.01);
     }
 
     private static IEnumerable<string> Blocks(string language) => BlockPattern().Matches(Readme).Where(match => match.Groups[1].Value == language).Select(match => match.Groups[2].Value);
@@ -120,6 +189,9 @@ public sealed partial class ReadmeTests
 
     [GeneratedRegex("```(\\w+)\n(.*?)```", RegexOptions.Singleline)]
     private static partial Regex BlockPattern();
+
+    [GeneratedRegex(@"^\| (none|q8|q4) \| (f32|f16|q8) \| ([\d.]+) \| ([-+\d.]+%) \| ([\d.]+) \| ([-+\d.]+%) \|$", RegexOptions.Multiline)]
+    private static partial Regex QualityRowPattern();
 
     [GeneratedRegex("\"[^\"]*\"|\\S+")]
     private static partial Regex ArgumentPattern();

@@ -1,4 +1,7 @@
+using System.Globalization;
+using Vicuna.Managed.Checkpoints;
 using Vicuna.Managed.Kernels.Memory;
+using Vicuna.Managed.Models;
 using Vicuna.Managed.Tests.Support;
 using Vicuna.Managed.Weights;
 
@@ -120,6 +123,31 @@ public sealed class MemoryEstimateTests
         }
 
         Assert.Equal(before, AlignedBuffer.AllocatedBytes);
+    }
+
+    [Theory]
+    [InlineData("st-vicuna-v1.3-5.5b", "st-vicuna-5.5b", "5.5B")]
+    [InlineData("vicuna-7b-v1.3", "vicuna-7b", "7B")]
+    public void Readme_MemoryTable_IsWhatTheEstimateSays(string name, string preset, string size)
+    {
+        ModelConfig config = SyntheticCheckpoint.Config(preset);
+        CheckpointInfo info = new()
+        {
+            Path = preset,
+            Format = "safetensors",
+            Config = config,
+            Tensors = [.. SyntheticShards.Tensors(config).Select(tensor =>
+                new TensorInfo(tensor.Name, tensor.Type, [.. tensor.Shape], 2 * tensor.Shape.Aggregate((a, b) => a * b), "model.safetensors"))],
+            Warnings = [],
+        };
+        string Weights(Quantization quantization) => Size((info with { Quantization = quantization }).EstimateMemory(1, threads: 8).WeightBytes);
+        string Rest(int tokens) => Size(info.EstimateMemory(tokens, threads: 8) is var memory ? memory.WorkBytes + memory.SequenceBytes : 0);
+        string row = $"| {name} | {Weights(Quantization.None)} | {Weights(Quantization.Q8)} | {Weights(Quantization.Q4)} | + {Rest(512)} | + {Rest(2048)} |";
+        string readme = File.ReadAllText(RepositoryFolder.Find("README.md"));
+        string work = $"({Size(info.EstimateMemory(1, threads: 8).WorkBytes)} with 8 threads)";
+        string perToken = string.Create(CultureInfo.InvariantCulture, $"{info.KeyValueBytesPerToken / 1e6:0.00} MB ({size})");
+        Assert.All([row, work, perToken], text => Assert.True(readme.Contains(text, StringComparison.Ordinal), text));
+        static string Size(long bytes) => string.Create(CultureInfo.InvariantCulture, $"{bytes / 1e9:0.00} GB");
     }
 
     [Fact]
