@@ -43,13 +43,20 @@ public sealed partial class LanguageModel
             _ => throw new ArgumentOutOfRangeException(nameof(options), options.InstructionSet, "Not an instruction set."),
         };
         IProgress<LoadProgress>? progress = options.Progress;
-        Checkpoint checkpoint = open(new TensorSetOptions
+        TensorSetOptions tensorOptions = new()
         {
-            Resident = options.CopyToMemory && !NeedsNoFiles(options),
             HugePages = options.HugePages,
             AllowSymlinks = options.AllowSymbolicLinks,
             Progress = progress is null ? null : (file, done, total) => progress.Report(new LoadProgress(file, done, total)),
-        });
+        };
+        // Packing copies what it packs, and then the rest: only weights of which none is packed are copied as they are. Which they are, the files tell.
+        Checkpoint checkpoint = open(options.CopyToMemory ? tensorOptions with { Progress = null } : tensorOptions);
+        if (options.CopyToMemory && !Packs(checkpoint, options))
+        {
+            checkpoint.Dispose();
+            checkpoint = open(tensorOptions with { Resident = true });
+        }
+
         try
         {
             Check(options.ContextLength, 2, checkpoint.Config.MaxPositionEmbeddings, nameof(options.ContextLength));
@@ -64,22 +71,31 @@ public sealed partial class LanguageModel
 
     private static int ThreadsOf(LoadOptions options) => options.Threads ?? Math.Min(Environment.ProcessorCount, MaxThreads);
 
-    // Quantizing copies the matrices; the embedding is copied too then.
-    private static bool NeedsNoFiles(LoadOptions options) => options.CopyToMemory && options.Quantization != Quantization.None;
+    private static bool Packs(Checkpoint checkpoint, LoadOptions options) => LoadedWeights.Packs(
+        checkpoint.Config, checkpoint.Tensors.Tensors.Values.Select(tensor => tensor.Info), options.Quantization, options.ExactProducts);
 
     private static DecoderWeights Bind(Checkpoint checkpoint, LoadOptions options, IsaTier tier, CancellationToken cancellationToken)
     {
         DecoderWeights weights = DecoderWeights.Bind(checkpoint.Config, checkpoint.Tensors.Tensors, checkpoint.Name, tier, checkpoint.RopeStyle);
-        if (!weights.Matrices.Any(matrix => WeightPacker.FormatFor(options.Quantization, options.ExactProducts, matrix.Format, isHead: false) is not null))
+        if (!Packs(checkpoint, options))
         {
             return weights;
         }
 
-        Action<string, long, long>? report = options.Progress is { } progress ? (name, done, total) => progress.Report(new LoadProgress(name, done, total)) : null;
+        Action<string, long, long>? report = options.Progress is { } progress
+            ? (name, done, total) => progress.Report(new LoadProgress(name, done, total))
+            : null;
         int threads = Math.Max(ThreadsOf(options), options.PrefillThreads ?? 1);
         using WeightPacker packer = new(
             checkpoint.Config, options.Quantization, options.ExactProducts, tier, threads, options.HugePages, report, cancellationToken);
-        return packer.Pack(weights, checkpoint.Name, NeedsNoFiles(options));
+        DecoderWeights packed = packer.Pack(weights, checkpoint.Name, options.CopyToMemory);
+        if (options.CopyToMemory)
+        {
+            // Nothing needs the files any more.
+            checkpoint.Tensors.Dispose();
+        }
+
+        return packed;
     }
 
     private static void Check(int? value, int least, int most, string name)

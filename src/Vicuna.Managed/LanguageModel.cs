@@ -34,11 +34,6 @@ public sealed partial class LanguageModel : IDisposable
             ExactProducts = options.ExactProducts,
         };
         _endIds = [.. checkpoint.EndOfSequenceIds];
-        if (NeedsNoFiles(options))
-        {
-            checkpoint.Tensors.Dispose();
-        }
-
         int threads = ThreadsOf(options);
         try
         {

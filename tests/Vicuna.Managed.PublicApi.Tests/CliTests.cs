@@ -120,7 +120,8 @@ public sealed class CliTests
         Assert.Equal(exact, Logits("--exact", "true", "--quantize", "none"));
         double[] rounded = Logits("--exact", "false");
         Assert.NotEqual(exact, rounded);
-        Assert.Equal(rounded, Logits("--quantize", type == "Q8_0" ? "q8" : "q4"));
+        // The file's head is not Q4_0, so that quantizing all of it is another matter there.
+        Assert.Equal(type == "Q8_0", rounded.SequenceEqual(Logits("--quantize", type == "Q8_0" ? "q8" : "q4")));
     }
 
     [Fact]

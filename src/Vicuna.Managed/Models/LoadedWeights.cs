@@ -13,6 +13,14 @@ internal static class LoadedWeights
         "self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj", "mlp.gate_proj", "mlp.up_proj", "mlp.down_proj",
     ];
 
+    /// <summary>Whether loading packs any matrix.</summary>
+    /// <param name="config">The model's shape.</param>
+    /// <param name="tensors">The checkpoint's tensors.</param>
+    /// <param name="quantization">Quantization at load.</param>
+    /// <param name="exactProducts">Whether block-quantized weights stay as stored.</param>
+    public static bool Packs(ModelConfig config, IEnumerable<TensorInfo> tensors, Quantization quantization, bool exactProducts) =>
+        Matrices(config, tensors, quantization, exactProducts).Any(matrix => matrix.Format is not null);
+
     /// <summary>
     /// Bytes of the weights: all tensors as stored where nothing is packed; otherwise what packing allocates, and the matrices that stay as stored, the
     /// embedding among them.
@@ -23,24 +31,34 @@ internal static class LoadedWeights
     /// <param name="exactProducts">Whether block-quantized weights stay as stored.</param>
     public static long Bytes(ModelConfig config, IReadOnlyList<TensorInfo> tensors, Quantization quantization, bool exactProducts)
     {
-        Dictionary<string, TensorInfo> byName = tensors.ToDictionary(tensor => tensor.Name, StringComparer.Ordinal);
-        string head = config.TieWordEmbeddings ? Embedding : "lm_head.weight";
-        long bytes = byName.TryGetValue(Embedding, out TensorInfo? embedding) ? embedding.ByteLength : 0;
-        bool packs = false;
-        foreach (string name in MatricesOfBlocks(config).Append(head))
+        if (!Packs(config, tensors, quantization, exactProducts))
         {
-            if (!byName.TryGetValue(name, out TensorInfo? tensor) || tensor.Shape.Length != 2)
-            {
-                continue;
-            }
-
-            string? format = WeightPacker.FormatFor(quantization, exactProducts, tensor.Type.ToString().ToLowerInvariant(), name == head);
-            packs |= format is not null;
-            // A tied head that stays as stored is the embedding, which is counted.
-            bytes += format is not null ? MatrixPacker.PackedBytes(format, tensor.Shape[0], tensor.Shape[1]) : name == Embedding ? 0 : tensor.ByteLength;
+            return tensors.Sum(tensor => tensor.ByteLength);
         }
 
-        return packs ? bytes : tensors.Sum(tensor => tensor.ByteLength);
+        long bytes = tensors.Where(tensor => tensor.Name == Embedding).Sum(tensor => tensor.ByteLength);
+        foreach ((TensorInfo tensor, string? format) in Matrices(config, tensors, quantization, exactProducts))
+        {
+            // A tied head that stays as stored is the embedding, which is counted.
+            bytes += format is not null ? MatrixPacker.PackedBytes(format, tensor.Shape[0], tensor.Shape[1]) : tensor.Name == Embedding ? 0 : tensor.ByteLength;
+        }
+
+        return bytes;
+    }
+
+    // The matrices that a pass reads, and the formats that they are packed in.
+    private static IEnumerable<(TensorInfo Tensor, string? Format)> Matrices(
+        ModelConfig config, IEnumerable<TensorInfo> tensors, Quantization quantization, bool exactProducts)
+    {
+        Dictionary<string, TensorInfo> byName = tensors.ToDictionary(tensor => tensor.Name, StringComparer.Ordinal);
+        string head = config.TieWordEmbeddings ? Embedding : "lm_head.weight";
+        foreach (string name in MatricesOfBlocks(config).Append(head))
+        {
+            if (byName.TryGetValue(name, out TensorInfo? tensor) && tensor.Shape.Length == 2)
+            {
+                yield return (tensor, WeightPacker.FormatFor(quantization, exactProducts, tensor.Type.ToString().ToLowerInvariant(), name == head));
+            }
+        }
     }
 
     private static IEnumerable<string> MatricesOfBlocks(ModelConfig config) =>

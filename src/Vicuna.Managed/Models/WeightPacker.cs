@@ -23,6 +23,7 @@ internal sealed class WeightPacker : IDisposable
     private readonly CancellationToken _cancellationToken;
     private readonly WorkerPool _pool;
     private readonly List<MemoryBlock> _packed = [];
+    private bool _copyRest;
     private long _total;
     private long _done;
 
@@ -69,19 +70,23 @@ internal sealed class WeightPacker : IDisposable
     /// <summary>Packs what is to be packed.</summary>
     /// <param name="weights">The weights as stored.</param>
     /// <param name="source">The checkpoint's name, for messages.</param>
-    /// <param name="copyEmbedding">Whether the embedding is copied, so that nothing needs the files any more.</param>
+    /// <param name="copyRest">Whether what is not packed is copied, so that nothing needs the files any more.</param>
     /// <returns>The weights to compute with; the caller disposes them.</returns>
     /// <exception cref="ModelFormatException">A weight is not finite.</exception>
     /// <exception cref="OutOfMemoryException">The system has no memory for them.</exception>
     /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
-    public DecoderWeights Pack(DecoderWeights weights, string source, bool copyEmbedding)
+    public DecoderWeights Pack(DecoderWeights weights, string source, bool copyRest)
     {
         try
         {
-            _total = weights.Matrices.Where(matrix => FormatFor(_quantization, _exactProducts, matrix.Format, false) is not null).Sum(matrix => matrix.Region.Length);
+            _copyRest = copyRest;
+            _total = weights.Matrices
+                .Where(matrix => FormatFor(_quantization, _exactProducts, matrix.Format, false) is not null)
+                .Sum(matrix => matrix.Region.Length);
             BlockWeights[] blocks = [.. weights.Blocks.Select((block, layer) => Pack(block, $"{source}: block {layer}"))];
-            WeightMatrix head = Pack(weights.Output, isHead: true, $"{source}: output head");
-            WeightMatrix embedding = copyEmbedding ? Copy(weights.TokenEmbedding) : weights.TokenEmbedding;
+            WeightMatrix embedding = copyRest ? Copy(weights.TokenEmbedding) : weights.TokenEmbedding;
+            bool isTiedAsStored = weights.Output == weights.TokenEmbedding && FormatFor(_quantization, _exactProducts, embedding.Format, true) is null;
+            WeightMatrix head = isTiedAsStored ? embedding : Pack(weights.Output, isHead: true, $"{source}: output head");
             return weights.WithPacked(embedding, blocks, head, [.. _packed]);
         }
         catch
@@ -101,6 +106,7 @@ internal sealed class WeightPacker : IDisposable
     private WeightMatrix Copy(WeightMatrix matrix)
     {
         const int piece = 16 << 20;
+        _cancellationToken.ThrowIfCancellationRequested();
         AlignedBuffer copy = AlignedBuffer.Allocate(matrix.Region.Length, _hugePages);
         _packed.Add(copy);
         for (long done = 0; done < copy.Length; done += piece)
@@ -128,7 +134,7 @@ internal sealed class WeightPacker : IDisposable
     {
         if (FormatFor(_quantization, _exactProducts, matrix.Format, isHead) is not { } format)
         {
-            return matrix;
+            return _copyRest ? Copy(matrix) : matrix;
         }
 
         WeightMatrix packed;

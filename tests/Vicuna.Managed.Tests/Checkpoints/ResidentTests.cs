@@ -13,7 +13,7 @@ public sealed class ResidentTests
         foreach (string model in (string[])
         [
             "models/stories260k", "models/tiny-vicuna-f16-sharded", "models/tiny-vicuna-bin", "models/tiny-vicuna-bf16",
-            "models/gguf/stories260k-f32.gguf", "models/gguf/tiny-vicuna-Q4_K_M.gguf",
+            "models/gguf/stories260k-f32.gguf", "models/gguf/tiny-vicuna-Q4_K_M.gguf", "models/gguf/tiny-vicuna-Q4_0.gguf", "models/gguf/tiny-vicuna-Q8_0.gguf",
         ])
         {
             data.Add(model, false);
