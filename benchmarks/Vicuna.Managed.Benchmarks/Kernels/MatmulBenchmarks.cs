@@ -11,7 +11,7 @@ namespace Vicuna.Managed.Benchmarks.Kernels;
 
 /// <summary>
 /// The product of every weight format in every instruction set, of the shape of a 7B model's attention projections, on all threads. Calls go
-/// round a row of matrices that no cache holds, as a model's layers do: one token measures memory, 64 measure arithmetic.
+/// round a row of matrices that no cache holds, as a model's layers do: one token measures memory, 510 measure arithmetic.
 /// </summary>
 [Config(typeof(Columns))]
 public class MatmulBenchmarks
@@ -30,7 +30,7 @@ public class MatmulBenchmarks
     private MatmulJob _job = null!;
     private int _next;
 
-    public static IEnumerable<string> FormatNames => WeightFormats.All.Select(format => format.Name);
+    public static IEnumerable<string> FormatNames => [.. WeightFormats.All.Select(format => format.Name), .. MatrixPacker.Formats];
 
     public static IEnumerable<string> TierNames => IsaTiers.Supported.Select(IsaTiers.NameOf);
 
@@ -40,28 +40,30 @@ public class MatmulBenchmarks
     [ParamsSource(nameof(TierNames))]
     public string Tier { get; set; } = "";
 
-    [Params(1, 64)]
+    [Params(1, 8, 510)]
     public int Tokens { get; set; }
 
     [GlobalSetup]
     public void Setup()
     {
-        WeightFormat format = WeightFormats.Find(Format)!;
         IsaTier tier = IsaTiers.Supported.Single(tier => IsaTiers.NameOf(tier) == Tier);
-        long matrixBytes = MatrixBytes(format);
-        int count = (int)(StoredBytes / matrixBytes) + 1;
-        _weights = AlignedBuffer.Allocate(matrixBytes * count);
+        bool isPacked = MatrixPacker.Formats.Contains(Format);
+        WeightFormat stored = WeightFormats.Find(isPacked ? "f16" : Format)!;
+        long storedBytes = (long)Side * Side / stored.BlockElements * stored.BlockBytes;
+        int count = (int)(StoredBytes / MatrixBytes(Format)) + 1;
+        _weights = AlignedBuffer.Allocate(storedBytes * (isPacked ? 1 : count));
         for (long offset = 0; offset < _weights.Length; offset += Side)
         {
             // 0x11 in every byte is a small finite number in every format; random bytes would make infinities and slow subnormal numbers.
             _weights.Writable(offset, (int)Math.Min(Side, _weights.Length - offset)).Fill(0x11);
         }
 
-        _matrices = [.. Enumerable.Range(0, count).Select(i => format.Open(_weights.Region.Slice(i * matrixBytes, matrixBytes), Side, Side, tier))];
+        _pool = new WorkerPool(Environment.ProcessorCount, Math.Max(MatmulJob.ScratchElements(Side), MatrixPacker.ScratchElements(Side)));
+        WeightMatrix Open(int i) => stored.Open(_weights.Region.Slice(isPacked ? 0 : i * storedBytes, storedBytes), Side, Side, tier);
+        _matrices = [.. Enumerable.Range(0, count).Select(i => isPacked ? MatrixPacker.Pack(Format, Open(i), tier, _pool) : Open(i))];
         _activations = AlignedBuffer.AllocateFloats(Tokens * Side);
         _activations.Floats(0, Tokens * Side).Fill(0.5f);
         _destination = AlignedBuffer.AllocateFloats(Tokens * Side);
-        _pool = new WorkerPool(Environment.ProcessorCount, MatmulJob.ScratchElements(Side));
         _input = new MatmulInput(tier, Tokens, Side);
         _job = new MatmulJob();
     }
@@ -71,6 +73,7 @@ public class MatmulBenchmarks
     {
         _pool.Dispose();
         _input.Dispose();
+        Array.ForEach(_matrices, matrix => matrix.Region.Block.Dispose());
         _weights.Dispose();
         _activations.Dispose();
         _destination.Dispose();
@@ -81,12 +84,15 @@ public class MatmulBenchmarks
     {
         _next = (_next + 1) % _matrices.Length;
         _input.Set(_activations, Tokens, Side);
-        _job.Run(_matrices[_next], _pool, _input, _destination);
+        _job.Add(_matrices[_next], _destination);
+        _job.Run(_pool, _input);
     }
 
-    private static long MatrixBytes(WeightFormat format) => (long)Side * Side / format.BlockElements * format.BlockBytes;
+    private static long MatrixBytes(string format) => MatrixPacker.Formats.Contains(format)
+        ? MatrixPacker.PackedBytes(format, Side, Side)
+        : (long)Side * Side / WeightFormats.Find(format)!.BlockElements * WeightFormats.Find(format)!.BlockBytes;
 
-    private static double Gigabytes(BenchmarkCase benchmark) => MatrixBytes(WeightFormats.Find((string)benchmark.Parameters[nameof(Format)])!) / 1e9;
+    private static double Gigabytes(BenchmarkCase benchmark) => MatrixBytes((string)benchmark.Parameters[nameof(Format)]) / 1e9;
 
     private static double Gigaflops(BenchmarkCase benchmark) => 2e-9 * Side * Side * (int)benchmark.Parameters[nameof(Tokens)];
 
