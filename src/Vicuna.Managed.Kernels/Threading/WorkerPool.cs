@@ -18,6 +18,9 @@ internal sealed class WorkerPool : IDisposable
     // A few chunks per thread: enough to even out unequal threads, few enough that claiming costs nothing.
     private const int ChunksPerThread = 4;
 
+    // About 3 microseconds.
+    private const int SpinsPerYield = 64;
+
     // Longer than the serial work between two products of one layer and than choosing a token, shorter than anyone would notice. Where there are more
     // threads than processors, one that spins takes the time of one that works.
     private static readonly long SpinTicks = Stopwatch.Frequency / 2000;
@@ -191,14 +194,28 @@ internal sealed class WorkerPool : IDisposable
         }
     }
 
+    // Waits a little, and says whether to wait on. Now and then the processor is offered to others: where the system has put two of our threads on one,
+    // the one that waits must not keep the one that works from it.
+    private static bool Waited(int spin, long end)
+    {
+        ProcessorHints.Pause();
+        if (spin % SpinsPerYield != 0)
+        {
+            return true;
+        }
+
+        Thread.Yield();
+        return Stopwatch.GetTimestamp() < end;
+    }
+
     private void WorkerLoop(int worker)
     {
         while (!_stopping)
         {
             long claims = Volatile.Read(ref _claims);
-            for (long end = Stopwatch.GetTimestamp() + _spinTicks; !HasWork(claims, worker) && Stopwatch.GetTimestamp() < end && !_stopping;)
+            long end = Stopwatch.GetTimestamp() + _spinTicks;
+            for (int spin = 1; !HasWork(claims, worker) && !_stopping && Waited(spin, end); spin++)
             {
-                ProcessorHints.Pause();
                 claims = Volatile.Read(ref _claims);
             }
 
@@ -274,14 +291,13 @@ internal sealed class WorkerPool : IDisposable
 
     private void WaitForTheOthers(int chunks)
     {
-        for (long end = Stopwatch.GetTimestamp() + _spinTicks; Stopwatch.GetTimestamp() < end;)
+        long end = Stopwatch.GetTimestamp() + _spinTicks;
+        for (int spin = 1; Waited(spin, end); spin++)
         {
             if (Volatile.Read(ref _finished) == chunks)
             {
                 return;
             }
-
-            ProcessorHints.Pause();
         }
 
         // A loop: the last thread of an earlier job may see this job's mark and wake the caller too early.
