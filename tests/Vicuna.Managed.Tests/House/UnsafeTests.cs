@@ -14,7 +14,7 @@ public sealed partial class UnsafeTests
         // What may stand where; no folder = nowhere.
         { @"\bunsafe\b", $"{Kernels}Memory/" },
         { @"\bfixed\s*\(", string.Empty },
-        { @"\bSystem\.Runtime\.Intrinsics\.X86\b", $"{Kernels}Isa/ {Kernels}Formats/ {Kernels}Memory/CacheHints.cs" },
+        { @"\bSystem\.Runtime\.Intrinsics\.X86\b", $"{Kernels}Isa/ {Kernels}Formats/ {Kernels}Memory/ProcessorHints.cs" },
         { @"\bSystem\.Runtime\.Intrinsics\b", Kernels },
         { @"\bUnsafe\.|\bCompilerServices\.Unsafe\b", Kernels },
         { @"\bMemoryMarshal\.(GetReference|GetArrayDataReference|Create(ReadOnly)?Span)\b", Kernels },
