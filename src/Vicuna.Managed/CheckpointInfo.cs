@@ -36,7 +36,10 @@ public sealed record CheckpointInfo
     /// <summary>Quantization at load, which the checkpoint does not say: the model's own in <see cref="LanguageModel.Info"/>, none elsewhere.</summary>
     public Quantization Quantization { get; init; }
 
-    /// <summary>Whether block-quantized weights stay as stored, <see cref="LoadOptions.ExactProducts"/>: the model's own in <see cref="LanguageModel.Info"/>.</summary>
+    /// <summary>
+    /// Whether block-quantized weights stay as stored, <see cref="LoadOptions.ExactProducts"/>: the model's own in <see cref="LanguageModel.Info"/>,
+    /// false elsewhere.
+    /// </summary>
     public bool ExactProducts { get; init; }
 
     /// <summary>Bytes of keys and values per token of a sequence, stored as <see cref="KeyValueType"/> says.</summary>

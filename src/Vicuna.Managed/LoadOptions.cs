@@ -32,7 +32,7 @@ public sealed record LoadOptions
     /// <summary>
     /// False (the default) multiplies GGUF's Q8_0 and Q4_0 weights with activations that are rounded to 16 or 8 bits, which is fast.
     /// True leaves block-quantized weights as stored and multiplies them with the activations in single precision, so that the results are those of the
-    /// dequantized weights: for measurements and comparisons, several times slower. Of no effect on weights in F32, F16 or BF16, whose products
+    /// dequantized weights: for measurements and comparisons, slower. Of no effect on weights in F32, F16 or BF16, whose products
     /// are always exact in this sense. Not together with <see cref="Quantization"/>.
     /// </summary>
     public bool ExactProducts { get; init; }

@@ -45,7 +45,8 @@ internal static class BenchCommand
             string name = common.ModelPath(parsed) ?? "pico-vicuna (embedded)";
             if (common.Json(parsed))
             {
-                WriteJson(name, common.Quantize(parsed).ToString().ToLowerInvariant(), common.KeyValues(parsed).ToString().ToLowerInvariant(), options, result, loadSeconds);
+                string quantize = common.Quantize(parsed).ToString().ToLowerInvariant();
+                WriteJson(name, quantize, common.KeyValues(parsed).ToString().ToLowerInvariant(), options, result, loadSeconds);
             }
             else
             {
