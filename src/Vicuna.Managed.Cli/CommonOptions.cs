@@ -30,7 +30,11 @@ internal sealed class CommonOptions
 
     private readonly Option<bool> _resident = new("--resident") { Description = "Copy the weights into memory; by default their files are mapped." };
 
-    private readonly Option<bool> _hugePages = new("--huge-pages") { Description = "Ask Linux for large pages for weights that are copied into memory." };
+    private readonly Option<bool> _hugePages = new("--huge-pages")
+    {
+        Description = "Ask Linux for large pages for weights that are quantized, rearranged or copied into memory; --huge-pages false does not.",
+        DefaultValueFactory = _ => true,
+    };
 
     private readonly Option<bool> _json = new("--json") { Description = "Print JSON, one object a line." };
 

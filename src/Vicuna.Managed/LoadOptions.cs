@@ -47,10 +47,10 @@ public sealed record LoadOptions
     public bool CopyToMemory { get; init; }
 
     /// <summary>
-    /// True asks Linux for large pages for weights that are copied into memory (<see cref="CopyToMemory"/>, <see cref="LanguageModel.LoadFiles"/>), which can
-    /// speed up reading them, above all in virtual machines. A hint: the system may not follow it. Of no effect on mapped files and elsewhere.
+    /// True (the default) asks Linux for large pages for weights that are quantized, rearranged or copied into memory. They are read faster then, above
+    /// all in virtual machines, and sooner there. A hint: the system may not follow it. Of no effect on mapped files and elsewhere.
     /// </summary>
-    public bool HugePages { get; init; }
+    public bool HugePages { get; init; } = true;
 
     /// <summary>True (the default) follows symbolic links, as which the hub's cache stores files. False refuses them, for folders that others can write to.</summary>
     public bool AllowSymbolicLinks { get; init; } = true;

@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using System.Runtime.Intrinsics.X86;
+using Vicuna.Managed.Kernels.Memory;
 
 namespace Vicuna.Managed.Kernels.Formats.Packed;
 
@@ -12,6 +13,8 @@ namespace Vicuna.Managed.Kernels.Formats.Packed;
 /// </summary>
 internal readonly partial struct Q4
 {
+    private const nuint FetchAhead = 8 * GroupSize;
+
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector512<byte> Low(Vector512<byte> packed) => packed & Vector512.Create((byte)15);
 
@@ -36,6 +39,16 @@ internal readonly partial struct Q4
             Vector512.ConvertToSingle(Avx512BW.MultiplyAddAdjacent(a, Vector512.Create((short)1))),
             d * Vector512.Create(BitConverter.Int32BitsToSingle(Unsafe.Add(ref x, scale))),
             f);
+
+    // Several tokens compute long enough on a group for the memory to fall asleep: what comes a few groups later is asked for.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Fetch(ref byte w)
+    {
+        for (nuint line = 0; line < GroupSize; line += 64)
+        {
+            ProcessorHints.Prefetch(in Unsafe.AddByteOffset(ref w, FetchAhead + line));
+        }
+    }
 
     private static void OneToken512(ref byte w, int groups, ref int x, ref float y)
     {
@@ -63,6 +76,7 @@ internal readonly partial struct Q4
         Vector512<float> f0 = Vector512<float>.Zero, f1 = Vector512<float>.Zero, f2 = Vector512<float>.Zero, f3 = Vector512<float>.Zero;
         for (int g = 0; g < groups; g++)
         {
+            Fetch(ref w);
             Vector512<short> a0 = Correction512(ref x0, 32), a1 = Correction512(ref x0, 33);
             Vector512<short> a2 = Correction512(ref x0, 34), a3 = Correction512(ref x0, 35);
             for (nuint i = 0; i < 4; i++)
@@ -102,6 +116,7 @@ internal readonly partial struct Q4
         Vector512<float> f4 = Vector512<float>.Zero, f5 = Vector512<float>.Zero, f6 = Vector512<float>.Zero, f7 = Vector512<float>.Zero;
         for (int g = 0; g < groups; g++)
         {
+            Fetch(ref w);
             Vector512<short> a0 = Correction512(ref x0, 32), a1 = Correction512(ref x0, 33);
             Vector512<short> a2 = Correction512(ref x0, 34), a3 = Correction512(ref x0, 35);
             Vector512<short> a4 = Correction512(ref x1, 32), a5 = Correction512(ref x1, 33);
@@ -162,6 +177,7 @@ internal readonly partial struct Q4
         Vector512<float> f8 = Vector512<float>.Zero, f9 = Vector512<float>.Zero, f10 = Vector512<float>.Zero, f11 = Vector512<float>.Zero;
         for (int g = 0; g < groups; g++)
         {
+            Fetch(ref w);
             Vector512<short> a0 = Correction512(ref x0, 32), a1 = Correction512(ref x0, 33);
             Vector512<short> a2 = Correction512(ref x0, 34), a3 = Correction512(ref x0, 35);
             Vector512<short> a4 = Correction512(ref x1, 32), a5 = Correction512(ref x1, 33);

@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using System.Runtime.Intrinsics.X86;
+using Vicuna.Managed.Kernels.Memory;
 
 namespace Vicuna.Managed.Kernels.Formats.Packed;
 
@@ -11,6 +12,8 @@ namespace Vicuna.Managed.Kernels.Formats.Packed;
 /// </summary>
 internal readonly partial struct Q8
 {
+    private const nuint FetchAhead = 4 * GroupSize;
+
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector512<short> Pair512(ref byte group, nuint pair) =>
         Avx512BW.ConvertToVector512Int16(Unsafe.ReadUnaligned<Vector256<sbyte>>(ref Unsafe.AddByteOffset(ref group, ScaleBytes + (pair * 32))));
@@ -18,6 +21,16 @@ internal readonly partial struct Q8
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector512<int> Product(Vector512<short> w, ref int x, nuint index) =>
         Avx512BW.MultiplyAddAdjacent(w, Vector512.Create(Unsafe.Add(ref x, index)).AsInt16());
+
+    // Several tokens compute long enough on a group for the memory to fall asleep: what comes a few groups later is asked for.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Fetch(ref byte w)
+    {
+        for (nuint line = 0; line < GroupSize; line += 64)
+        {
+            ProcessorHints.Prefetch(in Unsafe.AddByteOffset(ref w, FetchAhead + line));
+        }
+    }
 
     private static void OneToken512(ref byte w, int groups, ref int x, float scale, ref float y)
     {
@@ -45,6 +58,7 @@ internal readonly partial struct Q8
         Vector512<float> f0 = Vector512<float>.Zero, f1 = Vector512<float>.Zero, f2 = Vector512<float>.Zero, f3 = Vector512<float>.Zero;
         for (int g = 0; g < groups; g++)
         {
+            Fetch(ref w);
             Vector512<int> a0 = Vector512<int>.Zero, a1 = Vector512<int>.Zero, a2 = Vector512<int>.Zero, a3 = Vector512<int>.Zero;
             for (nuint p = 0; p < 16; p++)
             {
@@ -76,6 +90,7 @@ internal readonly partial struct Q8
         Vector512<float> f4 = Vector512<float>.Zero, f5 = Vector512<float>.Zero, f6 = Vector512<float>.Zero, f7 = Vector512<float>.Zero;
         for (int g = 0; g < groups; g++)
         {
+            Fetch(ref w);
             Vector512<int> a0 = Vector512<int>.Zero, a1 = Vector512<int>.Zero, a2 = Vector512<int>.Zero, a3 = Vector512<int>.Zero;
             Vector512<int> a4 = Vector512<int>.Zero, a5 = Vector512<int>.Zero, a6 = Vector512<int>.Zero, a7 = Vector512<int>.Zero;
             for (nuint p = 0; p < 16; p++)
@@ -122,6 +137,7 @@ internal readonly partial struct Q8
         Vector512<float> f8 = Vector512<float>.Zero, f9 = Vector512<float>.Zero, f10 = Vector512<float>.Zero, f11 = Vector512<float>.Zero;
         for (int g = 0; g < groups; g++)
         {
+            Fetch(ref w);
             Vector512<int> a0 = Vector512<int>.Zero, a1 = Vector512<int>.Zero, a2 = Vector512<int>.Zero, a3 = Vector512<int>.Zero;
             Vector512<int> a4 = Vector512<int>.Zero, a5 = Vector512<int>.Zero, a6 = Vector512<int>.Zero, a7 = Vector512<int>.Zero;
             Vector512<int> a8 = Vector512<int>.Zero, a9 = Vector512<int>.Zero, a10 = Vector512<int>.Zero, a11 = Vector512<int>.Zero;
