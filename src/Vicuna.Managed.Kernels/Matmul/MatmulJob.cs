@@ -16,6 +16,9 @@ internal sealed class MatmulJob : ParallelJob
     // Rows of many tokens' products that a chunk is made of: what is widened together.
     private const int PanelRows = 16;
 
+    // From here on a quarter of a thread's share of a large matrix takes longer than a cancelled prompt should.
+    private const int ManyTokens = 64;
+
     private const int MostProducts = 3;
 
     private readonly Product[] _products = new Product[MostProducts];
@@ -119,6 +122,7 @@ internal sealed class MatmulJob : ParallelJob
 
         _first = first;
         _end = end;
+        ChunksPerThread = _input.Tokens >= ManyTokens ? 32 : 4;
         long unitWork = Math.Max(1, bytes / units) * _input.Tokens;
         pool.Run(this, units, (int)Math.Clamp(GrainBytes / unitWork, 1, units), cancellationToken);
     }

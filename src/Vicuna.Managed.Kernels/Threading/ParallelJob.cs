@@ -6,6 +6,12 @@ internal abstract class ParallelJob
     /// <summary>Most threads that take part, the calling one included, 1 or more. The pool has no more than it has; those left out sleep on.</summary>
     public int MaxThreads { get; set; } = int.MaxValue;
 
+    /// <summary>
+    /// Chunks that each thread's share is cut into, 1 or more. A few even out unequal threads and cost next to nothing to claim; work that takes long takes
+    /// more, because cancellation is looked at between chunks.
+    /// </summary>
+    public int ChunksPerThread { get; set; } = 4;
+
     /// <summary>Does rows <paramref name="start"/> up to, not including, <paramref name="end"/>.</summary>
     /// <param name="start">First row.</param>
     /// <param name="end">Row after the last.</param>

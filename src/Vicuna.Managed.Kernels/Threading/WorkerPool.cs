@@ -15,9 +15,6 @@ internal sealed class WorkerPool : IDisposable
     /// <summary>Most threads of a pool: their chunks are counted in 16 bits.</summary>
     public const int MaxThreads = 4096;
 
-    // A few chunks per thread: enough to even out unequal threads, few enough that claiming costs nothing.
-    private const int ChunksPerThread = 4;
-
     // About 3 microseconds.
     private const int SpinsPerYield = 64;
 
@@ -118,7 +115,7 @@ internal sealed class WorkerPool : IDisposable
             ObjectDisposedException.ThrowIf(_stopping, this);
             cancellationToken.ThrowIfCancellationRequested();
             int participants = Math.Min(Threads, job.MaxThreads);
-            int chunks = (int)Math.Min((long)participants * ChunksPerThread, (count + (long)grain - 1) / grain);
+            int chunks = (int)Math.Min(Math.Min((long)participants * job.ChunksPerThread, ushort.MaxValue), (count + (long)grain - 1) / grain);
             if (chunks <= 1)
             {
                 job.Run(0, count, Scratch(0));
