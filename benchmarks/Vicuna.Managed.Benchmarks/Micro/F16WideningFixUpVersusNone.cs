@@ -15,9 +15,9 @@ namespace Vicuna.Managed.Benchmarks.Micro;
 /// </summary>
 /// <remarks>
 /// Verdict (AMD EPYC with AVX-512, 2 processors shared with other work, so take the ratios as rough; .NET 10): without the fix-up a product in the
-/// first-level cache takes 0.67 of the time (2.02 and 1.35 µs), one that streams from memory on a single thread 0.75 (11.5 and 15.5 GB/s). The
-/// fix-up stays, because without it an infinite weight would silently be a finite one; but it is not free, as long as threads do not
-/// saturate the memory. A loader without it, chosen once when a tensor has been found free of exponent 31, would be worth that much.
+/// first-level cache takes 0.67 of the time (2.02 and 1.35 µs), one that streams from memory on a single thread 0.75 (11.5 and 15.5 GB/s). Without
+/// it an infinite weight would silently be a finite one, so it stays for matrices that hold one; the others, which is found out when they are first
+/// used, are computed with <see cref="F16Finite"/>.
 /// </remarks>
 [Config(typeof(Columns))]
 public class F16WideningFixUpVersusNone
