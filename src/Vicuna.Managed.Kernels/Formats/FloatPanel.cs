@@ -28,8 +28,8 @@ internal static partial class FloatPanel
     /// <summary>Tokens from which laying W out pays.</summary>
     public const int MinTokens = 12;
 
-    // Rows that are widened together: their copies stay in the second-level cache while all tokens pass.
-    private const int RowGroup = 16;
+    /// <summary>Rows that are widened together: their copies stay in the second-level cache while all tokens pass.</summary>
+    public const int RowGroup = 16;
 
     // Columns of a piece. Longer ones save loads and stores of the accumulators, and stream from the second-level cache; measured best of 512 to 4096.
     private const int ColumnPiece = 2048;

@@ -78,15 +78,13 @@ internal sealed class MatmulInput(IsaTier tier, int maxTokens, int maxColumns) :
             return;
         }
 
+        // Not known to be whole until the job is done; X as computed needs none.
+        (_kind, _scale) = (ActivationKind.Floats, 1);
         if (kind == ActivationKind.Floats && scale == 1)
         {
-            (_kind, _scale) = (kind, scale);
             return;
         }
 
-        // Not known to be whole until the job is done.
-        _kind = ActivationKind.Floats;
-        _scale = 1;
         _jobKind = kind;
         _jobScale = scale;
         int tiles = kind switch

@@ -13,9 +13,6 @@ internal sealed class MatmulJob : ParallelJob
     // Weight bytes below which a chunk is not worth waking a thread for.
     private const int GrainBytes = 16 << 10;
 
-    // Rows of many tokens' products that a chunk is made of: what is widened together.
-    private const int PanelRows = 16;
-
     // From here on a quarter of a thread's share of a large matrix takes longer than a cancelled prompt should.
     private const int ManyTokens = 64;
 
@@ -127,7 +124,7 @@ internal sealed class MatmulJob : ParallelJob
         pool.Run(this, units, (int)Math.Clamp(GrainBytes / unitWork, 1, units), cancellationToken);
     }
 
-    private int Unit(WeightMatrix matrix) => _kind == ActivationKind.FloatPanel ? PanelRows : matrix.RowUnit;
+    private int Unit(WeightMatrix matrix) => _kind == ActivationKind.FloatPanel ? FloatPanel.RowGroup : matrix.RowUnit;
 
     private void Multiply(Product product, int from, int to, Span<float> scratch)
     {

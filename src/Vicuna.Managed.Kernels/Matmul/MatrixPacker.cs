@@ -25,7 +25,7 @@ internal sealed class MatrixPacker<TFormat> : MatrixPacker
         _source = source;
         _groups = PackedLayout.Groups(source.Columns);
         _lossless = source.Format == TFormat.LosslessSource;
-        _target = AlignedBuffer.Allocate(checked((long)PackedLayout.Blocks(source.Rows) * _groups * TFormat.GroupBytes), hugePages);
+        _target = AlignedBuffer.Allocate(PackedLayout.Bytes(source.Rows, source.Columns, TFormat.GroupBytes), hugePages);
     }
 
     /// <inheritdoc cref="MatrixPacker.Pack"/>
@@ -146,9 +146,8 @@ internal abstract class MatrixPacker : ParallelJob
     /// <param name="format">One of <see cref="Formats"/>.</param>
     /// <param name="rows">Rows, dimensionless.</param>
     /// <param name="columns">Columns, dimensionless.</param>
-    public static long PackedBytes(string format, long rows, long columns) => checked(
-        (rows + PackedLayout.BlockRows - 1) / PackedLayout.BlockRows * ((columns + PackedLayout.GroupColumns - 1) / PackedLayout.GroupColumns)
-        * (format == Q8.Name ? Q8.GroupBytes : Q4.GroupBytes));
+    public static long PackedBytes(string format, long rows, long columns) =>
+        PackedLayout.Bytes(rows, columns, format == Q8.Name ? Q8.GroupBytes : Q4.GroupBytes);
 
     /// <summary>Name of the packed format that takes a stored format over without loss, or null.</summary>
     public static string? LosslessFor(string storedFormat) =>

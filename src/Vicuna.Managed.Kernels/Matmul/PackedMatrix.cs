@@ -26,7 +26,7 @@ internal sealed class PackedMatrix<TFormat, TIsa> : WeightMatrix
     {
         _groups = PackedLayout.Groups(columns);
         _blockBytes = checked(_groups * TFormat.GroupBytes);
-        if (region.Length != (long)PackedLayout.Blocks(rows) * _blockBytes)
+        if (region.Length != PackedLayout.Bytes(rows, columns, TFormat.GroupBytes))
         {
             throw new ArgumentException(
                 $"A {TFormat.Name} matrix [{rows}, {columns}] takes {PackedLayout.Blocks(rows)} x {_blockBytes} bytes; the region has {region.Length}.", nameof(region));

@@ -1,12 +1,10 @@
-using System.Runtime.InteropServices;
-
 namespace Vicuna.Managed.Kernels.Memory;
 
 /// <summary>
 /// Asks Linux for large pages of anonymous memory (madvise(2), MADV_HUGEPAGE): fewer address translations, which cost most under virtualization.
 /// It is a hint: where the kernel has none, or other systems, nothing happens.
 /// </summary>
-internal static partial class HugePages
+internal static class HugePages
 {
     /// <summary>Size of a large page on x86-64, and on Arm with pages of 4 KB.</summary>
     public const int Bytes = 2 << 20;
@@ -17,24 +15,5 @@ internal static partial class HugePages
     /// <summary>Gives the hint for memory that has not been touched yet.</summary>
     /// <param name="start">Address, a multiple of <see cref="Bytes"/>.</param>
     /// <param name="length">Size in bytes.</param>
-    public static void Advise(nint start, nuint length)
-    {
-        if (!OperatingSystem.IsLinux())
-        {
-            return;
-        }
-
-        try
-        {
-            // The result is not looked at: a kernel without large pages refuses, and the memory is as good as before.
-            _ = Advise(start, length, AdviseHugePage);
-        }
-        catch (Exception exception) when (exception is DllNotFoundException or EntryPointNotFoundException)
-        {
-            // A C library under another name: no hint.
-        }
-    }
-
-    [LibraryImport("libc", EntryPoint = "madvise")]
-    private static partial int Advise(nint start, nuint length, int advice);
+    public static void Advise(nint start, nuint length) => PageAdvice.Give(start, length, AdviseHugePage);
 }

@@ -19,14 +19,27 @@ internal static partial class PageAdvice
         nint page = Environment.SystemPageSize;
         nint first = (start + page - 1) / page * page;
         nint end = (nint)(start + length) / page * page;
-        if (!OperatingSystem.IsLinux() || end <= first)
+        if (end > first)
+        {
+            Give(first, (nuint)(end - first), DontNeed);
+        }
+    }
+
+    /// <summary>Gives a piece of advice on Linux; elsewhere nothing happens.</summary>
+    /// <param name="start">Address, a multiple of the page size.</param>
+    /// <param name="length">Size in bytes.</param>
+    /// <param name="advice">One of madvise's numbers.</param>
+    public static void Give(nint start, nuint length, int advice)
+    {
+        if (!OperatingSystem.IsLinux())
         {
             return;
         }
 
         try
         {
-            _ = Advise(first, (nuint)(end - first), DontNeed);
+            // The result is not looked at: a kernel that refuses the advice leaves the memory as good as before.
+            _ = Advise(start, length, advice);
         }
         catch (Exception exception) when (exception is DllNotFoundException or EntryPointNotFoundException)
         {

@@ -18,6 +18,13 @@ internal static class PackedLayout
     /// <summary>Blocks of a matrix; the last may be filled up with rows of zeros.</summary>
     public static int Blocks(int rows) => (int)((rows + (BlockRows - 1L)) / BlockRows);
 
+    /// <summary>Bytes of a matrix: whole blocks of whole groups.</summary>
+    /// <param name="rows">Rows, dimensionless.</param>
+    /// <param name="columns">Columns, dimensionless.</param>
+    /// <param name="groupBytes">Bytes of one group.</param>
+    public static long Bytes(long rows, long columns, int groupBytes) =>
+        checked((rows + (BlockRows - 1)) / BlockRows * ((columns + (GroupColumns - 1)) / GroupColumns) * groupBytes);
+
     /// <summary>Tiles of tokens. One token alone is laid out without a tile's gaps.</summary>
     public static int Tiles(int tokens) => (tokens + TileTokens - 1) / TileTokens;
 
