@@ -105,6 +105,9 @@ public sealed partial class LanguageModel : IDisposable
     public IPromptFormatter PromptFormatter => _options.PromptFormatter ?? _checkpoint.PromptFormatter
         ?? throw new ModelFormatException($"{_checkpoint.Name}: the model's chat template is not one of {string.Join(", ", PromptTemplates.Names)}; set LoadOptions.PromptFormatter.");
 
+    /// <summary>The weights, for whoever computes with them otherwise.</summary>
+    internal DecoderWeights Weights => _weights;
+
     /// <summary>The forward pass, for whoever brings sequences together.</summary>
     internal Decoder Decoder => _decoder;
 

@@ -50,4 +50,28 @@ internal sealed class Operations<TIsa>(IsaTier tier) : Operations
     /// <inheritdoc/>
     public override bool Store(KvType type, ReadOnlySpan<float> source, Span<byte> run, int slot, bool transposed) =>
         KvStore.Store<TIsa>(type, source, run, slot, transposed);
+
+    /// <inheritdoc/>
+    public override void SwiGlu(ReadOnlySpan<float> gate, ReadOnlySpan<float> up, Span<float> destination) => Ops.SwiGlu.ApplyInto<TIsa>(gate, up, destination);
+
+    /// <inheritdoc/>
+    public override void SwiGluBackward(Span<float> gate, Span<float> up, Span<float> outputGradient) => Ops.SwiGlu.Backward<TIsa>(gate, up, outputGradient);
+
+    /// <inheritdoc/>
+    public override void RmsNormBackward(
+        ReadOnlySpan<float> x, ReadOnlySpan<float> gain, float epsilon, ReadOnlySpan<float> outputGradient, Span<float> inputGradient, Span<float> scales, Span<float> scratch) =>
+        Ops.RmsNorm.Backward<TIsa>(x, gain, epsilon, outputGradient, inputGradient, scales, scratch);
+
+    /// <inheritdoc/>
+    public override void RotateBackward(
+        Span<float> gradient, ReadOnlySpan<float> cosines, ReadOnlySpan<float> negatedSines, int tokens, int heads, int headDim, RopeStyle style) =>
+        Rope.Backward<TIsa>(gradient, cosines, negatedSines, tokens, heads, headDim, style);
+
+    /// <inheritdoc/>
+    public override void AttendSequence(SequenceHead head, Span<float> output, Span<float> scratch) => SequenceAttention.Forward<TIsa>(head, output, scratch);
+
+    /// <inheritdoc/>
+    public override void AttendSequenceBackward(
+        SequenceHead head, ReadOnlySpan<float> outputGradient, Span<float> queryGradient, Span<float> keyGradient, Span<float> valueGradient, Span<float> scratch) =>
+        SequenceAttention.Backward<TIsa>(head, outputGradient, queryGradient, keyGradient, valueGradient, scratch);
 }

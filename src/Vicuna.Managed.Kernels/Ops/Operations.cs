@@ -41,4 +41,25 @@ internal abstract class Operations
 
     /// <summary>See <see cref="KvStore.Store"/>.</summary>
     public abstract bool Store(KvType type, ReadOnlySpan<float> source, Span<byte> run, int slot, bool transposed);
+
+    /// <summary>See <see cref="Ops.SwiGlu.ApplyInto"/>.</summary>
+    public abstract void SwiGlu(ReadOnlySpan<float> gate, ReadOnlySpan<float> up, Span<float> destination);
+
+    /// <summary>See <see cref="Ops.SwiGlu.Backward"/>.</summary>
+    public abstract void SwiGluBackward(Span<float> gate, Span<float> up, Span<float> outputGradient);
+
+    /// <summary>See <see cref="Ops.RmsNorm.Backward"/>.</summary>
+    public abstract void RmsNormBackward(
+        ReadOnlySpan<float> x, ReadOnlySpan<float> gain, float epsilon, ReadOnlySpan<float> outputGradient, Span<float> inputGradient, Span<float> scales, Span<float> scratch);
+
+    /// <summary>See <see cref="Rope.Backward"/>.</summary>
+    public abstract void RotateBackward(
+        Span<float> gradient, ReadOnlySpan<float> cosines, ReadOnlySpan<float> negatedSines, int tokens, int heads, int headDim, RopeStyle style);
+
+    /// <summary>See <see cref="SequenceAttention.Forward"/>.</summary>
+    public abstract void AttendSequence(SequenceHead head, Span<float> output, Span<float> scratch);
+
+    /// <summary>See <see cref="SequenceAttention.Backward"/>.</summary>
+    public abstract void AttendSequenceBackward(
+        SequenceHead head, ReadOnlySpan<float> outputGradient, Span<float> queryGradient, Span<float> keyGradient, Span<float> valueGradient, Span<float> scratch);
 }

@@ -5,7 +5,7 @@ using Vicuna.Managed.Kernels.Isa;
 namespace Vicuna.Managed.Kernels.Ops;
 
 /// <summary>Root mean square normalization (Zhang and Sennrich 2019; Hugging Face's LlamaRMSNorm): y = x / √(mean(x²) + ε) · g.</summary>
-internal static class RmsNorm
+internal static partial class RmsNorm
 {
     /// <summary>Normalizes every row.</summary>
     /// <param name="x">Activations, f32 <c>[T, D]</c>.</param>

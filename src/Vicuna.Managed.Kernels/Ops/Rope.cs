@@ -8,7 +8,7 @@ namespace Vicuna.Managed.Kernels.Ops;
 /// Rotary position embedding (Su et al. 2021): each pair (a, b) of a head is turned by the angle position · frequency:
 /// (a·cos - b·sin, b·cos + a·sin).
 /// </summary>
-internal static class Rope
+internal static partial class Rope
 {
     /// <summary>Fills the tables for a run of positions, in f64 with one rounding, shared by all heads and layers.</summary>
     /// <param name="frequencies">Radians per position, f64 <c>[d/2]</c>.</param>

@@ -4,7 +4,7 @@ using Vicuna.Managed.Kernels.Isa;
 namespace Vicuna.Managed.Kernels.Ops;
 
 /// <summary>The gated activation of the feed-forward network (Shazeer 2020): silu(gate) · up with silu(x) = x / (1 + e^-x).</summary>
-internal static class SwiGlu
+internal static partial class SwiGlu
 {
     /// <summary>gate = silu(gate) · up, in place.</summary>
     /// <param name="gate">Output of <c>gate_proj</c>, f32 <c>[T, F]</c>; receives the result.</param>
