@@ -8,11 +8,6 @@ internal static class LoadedWeights
 {
     private const string Embedding = "model.embed_tokens.weight";
 
-    private static readonly string[] BlockMatrices =
-    [
-        "self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj", "mlp.gate_proj", "mlp.up_proj", "mlp.down_proj",
-    ];
-
     /// <summary>Whether loading packs any matrix.</summary>
     /// <param name="config">The model's shape.</param>
     /// <param name="tensors">The checkpoint's tensors.</param>
@@ -62,5 +57,5 @@ internal static class LoadedWeights
     }
 
     private static IEnumerable<string> MatricesOfBlocks(ModelConfig config) =>
-        Enumerable.Range(0, config.NumHiddenLayers).SelectMany(layer => BlockMatrices.Select(matrix => $"model.layers.{layer}.{matrix}.weight"));
+        Enumerable.Range(0, config.NumHiddenLayers).SelectMany(layer => BlockMatrices.Names.Select(matrix => $"model.layers.{layer}.{matrix}.weight"));
 }

@@ -14,5 +14,7 @@ internal static class FuzzTargets
         new(GenerationConfigTarget.Name, GenerationConfigTarget.Seeds, GenerationConfigTarget.Run),
         new(SequenceFileTarget.Name, SequenceFileTarget.Seeds, SequenceFileTarget.Run),
         new(SentencePieceTarget.Name, SentencePieceTarget.Seeds, SentencePieceTarget.Run),
+        new(PeftConfigTarget.Name, PeftConfigTarget.Seeds, PeftConfigTarget.Run),
+        new(PeftTensorsTarget.Name, PeftTensorsTarget.Seeds, PeftTensorsTarget.Run),
     ];
 }
