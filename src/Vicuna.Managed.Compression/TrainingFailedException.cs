@@ -1,5 +1,3 @@
-using System.Globalization;
-
 namespace Vicuna.Managed.Compression;
 
 /// <summary>A training cannot go on: its loss or gradient is not a number. Nothing that was saved before has been changed.</summary>
@@ -10,11 +8,7 @@ public sealed class TrainingFailedException : InvalidOperationException
     /// <param name="loss">The loss, in nats.</param>
     /// <param name="gradientNorm">Euclidean norm of the gradient, dimensionless; null where none was computed.</param>
     public TrainingFailedException(int step, double loss, double? gradientNorm)
-        : base(string.Create(
-            CultureInfo.InvariantCulture,
-            $"After {step} steps: expected a finite loss{(gradientNorm is null ? " of the held-out samples" : " and gradient")}, found loss {loss}"
-            + $"{(gradientNorm is double norm ? string.Create(CultureInfo.InvariantCulture, $" and gradient norm {norm}") : "")}: "
-            + "the learning rate is too high or the weights are damaged."))
+        : base(Text(step, loss, gradientNorm))
     {
         Step = step;
         Loss = loss;
@@ -29,4 +23,12 @@ public sealed class TrainingFailedException : InvalidOperationException
 
     /// <summary>Euclidean norm of the gradient, dimensionless; null where none was computed.</summary>
     public double? GradientNorm { get; }
+
+    private static string Text(int step, double loss, double? gradientNorm)
+    {
+        string found = gradientNorm is double norm
+            ? FormattableString.Invariant($"expected a finite loss and gradient, found loss {loss} and gradient norm {norm}")
+            : FormattableString.Invariant($"expected a finite loss of the held-out samples, found {loss}");
+        return $"After {step} steps: {found}: the learning rate is too high, or the weights are damaged.";
+    }
 }

@@ -13,8 +13,8 @@ internal sealed class BlockGradient(PassContext context, GradientVisitor visitor
 {
     private readonly BlockBuffers _b = new(context.Config, context.Limits.Tokens);
 
-    private static readonly Projection[] AttentionInputs = [Projection.Query, Projection.Key, Projection.Value];
-    private static readonly Projection[] FeedForwardInputs = [Projection.Gate, Projection.Up];
+    private static readonly BlockMatrix[] AttentionInputs = [BlockMatrix.Query, BlockMatrix.Key, BlockMatrix.Value];
+    private static readonly BlockMatrix[] FeedForwardInputs = [BlockMatrix.Gate, BlockMatrix.Up];
 
     private int Hidden => context.Config.HiddenSize;
 
@@ -26,7 +26,7 @@ internal sealed class BlockGradient(PassContext context, GradientVisitor visitor
     public void Forward(int layer, AlignedBuffer input, AlignedBuffer output, CancellationToken cancellationToken)
     {
         ComputeUpToDown(layer, input, cancellationToken);
-        Project(layer, Projection.Down, _b.Activated, _b.Branch, cancellationToken); // [T, D]
+        Project(layer, BlockMatrix.Down, _b.Activated, _b.Branch, cancellationToken); // [T, D]
         Sum(_b.Middle, _b.Branch, output, cancellationToken);
     }
 
@@ -40,21 +40,21 @@ internal sealed class BlockGradient(PassContext context, GradientVisitor visitor
         BlockWeights block = context.Weights.Blocks[layer];
         ComputeUpToDown(layer, input, cancellationToken);
 
-        ProjectBackward(layer, Projection.Down, _b.Activated, gradient, _b.ActivatedGradient, add: false, cancellationToken); // [T, F]
+        ProjectBackward(layer, BlockMatrix.Down, _b.Activated, gradient, _b.ActivatedGradient, add: false, cancellationToken); // [T, F]
         context.ForRows(context.Tokens, context.Config.IntermediateSize, (start, end, _) =>
             context.Operations.SwiGluBackward(
                 Rows(_b.Gate, start, end, context.Config.IntermediateSize),
                 Rows(_b.Up, start, end, context.Config.IntermediateSize),
                 Rows(_b.ActivatedGradient, start, end, context.Config.IntermediateSize)), cancellationToken);
-        ProjectBackward(layer, Projection.Gate, _b.FeedForwardNormed, _b.Gate, _b.NormedGradient, add: false, cancellationToken); // [T, D]
-        ProjectBackward(layer, Projection.Up, _b.FeedForwardNormed, _b.Up, _b.NormedGradient, add: true, cancellationToken);
+        ProjectBackward(layer, BlockMatrix.Gate, _b.FeedForwardNormed, _b.Gate, _b.NormedGradient, add: false, cancellationToken); // [T, D]
+        ProjectBackward(layer, BlockMatrix.Up, _b.FeedForwardNormed, _b.Up, _b.NormedGradient, add: true, cancellationToken);
         NormBackward(layer, Gain.FeedForward, _b.Middle, block.FeedForwardNorm, gradient, cancellationToken);
 
-        ProjectBackward(layer, Projection.Output, _b.Attended, gradient, _b.AttendedGradient, add: false, cancellationToken); // [T, H·dh]
+        ProjectBackward(layer, BlockMatrix.Output, _b.Attended, gradient, _b.AttendedGradient, add: false, cancellationToken); // [T, H·dh]
         AttendBackward(cancellationToken);
-        ProjectBackward(layer, Projection.Query, _b.AttentionNormed, _b.QueryGradient, _b.NormedGradient, add: false, cancellationToken); // [T, D]
-        ProjectBackward(layer, Projection.Key, _b.AttentionNormed, _b.KeyGradient, _b.NormedGradient, add: true, cancellationToken);
-        ProjectBackward(layer, Projection.Value, _b.AttentionNormed, _b.ValueGradient, _b.NormedGradient, add: true, cancellationToken);
+        ProjectBackward(layer, BlockMatrix.Query, _b.AttentionNormed, _b.QueryGradient, _b.NormedGradient, add: false, cancellationToken); // [T, D]
+        ProjectBackward(layer, BlockMatrix.Key, _b.AttentionNormed, _b.KeyGradient, _b.NormedGradient, add: true, cancellationToken);
+        ProjectBackward(layer, BlockMatrix.Value, _b.AttentionNormed, _b.ValueGradient, _b.NormedGradient, add: true, cancellationToken);
         NormBackward(layer, Gain.Attention, input, block.AttentionNorm, gradient, cancellationToken);
     }
 
@@ -75,7 +75,7 @@ internal sealed class BlockGradient(PassContext context, GradientVisitor visitor
         }
 
         Attend(cancellationToken);                                                     // [T, H·dh]
-        Project(layer, Projection.Output, _b.Attended, _b.Branch, cancellationToken);  // [T, D]
+        Project(layer, BlockMatrix.Output, _b.Attended, _b.Branch, cancellationToken);  // [T, D]
         Sum(input, _b.Branch, _b.Middle, cancellationToken);
 
         Normalize(_b.Middle, block.FeedForwardNorm, _b.FeedForwardNormed, cancellationToken);
@@ -90,7 +90,7 @@ internal sealed class BlockGradient(PassContext context, GradientVisitor visitor
             context.Operations.SwiGlu(Rows(_b.Gate, start, end, width), Rows(_b.Up, start, end, width), Rows(_b.Activated, start, end, width)), cancellationToken);
     }
 
-    private void Project(int layer, Projection projection, AlignedBuffer x, AlignedBuffer y, CancellationToken cancellationToken)
+    private void Project(int layer, BlockMatrix projection, AlignedBuffer x, AlignedBuffer y, CancellationToken cancellationToken)
     {
         BlockWeights block = context.Weights.Blocks[layer];
         WeightMatrix matrix = TensorNames.MatrixOf(block, projection);
@@ -105,7 +105,7 @@ internal sealed class BlockGradient(PassContext context, GradientVisitor visitor
     }
 
     private void ProjectBackward(
-        int layer, Projection projection, AlignedBuffer x, AlignedBuffer outputGradient, AlignedBuffer inputGradient, bool add, CancellationToken cancellationToken)
+        int layer, BlockMatrix projection, AlignedBuffer x, AlignedBuffer outputGradient, AlignedBuffer inputGradient, bool add, CancellationToken cancellationToken)
     {
         WeightMatrix matrix = TensorNames.MatrixOf(context.Weights.Blocks[layer], projection);
         context.MultiplyBackward(matrix, outputGradient, inputGradient, context.Tokens, add, cancellationToken);
@@ -126,6 +126,7 @@ internal sealed class BlockGradient(PassContext context, GradientVisitor visitor
         if (visitor.GainGradient(layer, gain) is { } destination)
         {
             GainGradients.Add(context, x, _b.NormedGradient, _b.Scales, context.Tokens, destination, cancellationToken);
+            visitor.GainAdded(layer, gain, weights);
         }
     }
 

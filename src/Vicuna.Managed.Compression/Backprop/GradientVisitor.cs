@@ -1,5 +1,6 @@
 using Vicuna.Managed.Kernels.Matmul;
 using Vicuna.Managed.Kernels.Memory;
+using Vicuna.Managed.Models;
 
 namespace Vicuna.Managed.Compression.Backprop;
 
@@ -11,17 +12,17 @@ internal class GradientVisitor
 {
     /// <summary>Called after a projection, in the forward pass and when a block is computed again.</summary>
     /// <param name="layer">Block number, from 0.</param>
-    /// <param name="projection">Which projection; never the head.</param>
+    /// <param name="projection">Which projection.</param>
     /// <param name="x">Its input, f32 <c>[tokens, in]</c>.</param>
     /// <param name="y">Its output, f32 <c>[tokens, out]</c>; may be changed.</param>
     /// <param name="tokens">Number of tokens.</param>
     /// <param name="cancellationToken">Stops the work.</param>
-    public virtual void Project(int layer, Projection projection, AlignedBuffer x, AlignedBuffer y, int tokens, CancellationToken cancellationToken)
+    public virtual void Project(int layer, BlockMatrix projection, AlignedBuffer x, AlignedBuffer y, int tokens, CancellationToken cancellationToken)
     {
     }
 
     /// <summary>Called when a projection's output has its gradient.</summary>
-    /// <param name="layer">Block number, from 0; the number of blocks for the head.</param>
+    /// <param name="layer">Block number, from 0.</param>
     /// <param name="projection">Which projection.</param>
     /// <param name="matrix">Its weights, <c>[out, in]</c>.</param>
     /// <param name="x">Its input, f32 <c>[tokens, in]</c>.</param>
@@ -30,8 +31,18 @@ internal class GradientVisitor
     /// <param name="tokens">Number of tokens.</param>
     /// <param name="cancellationToken">Stops the work.</param>
     public virtual void ProjectBackward(
-        int layer, Projection projection, WeightMatrix matrix, AlignedBuffer x, AlignedBuffer outputGradient, AlignedBuffer inputGradient, int tokens,
+        int layer, BlockMatrix projection, WeightMatrix matrix, AlignedBuffer x, AlignedBuffer outputGradient, AlignedBuffer inputGradient, int tokens,
         CancellationToken cancellationToken)
+    {
+    }
+
+    /// <summary>Called when logits have their gradient; some hundred predictions at a time.</summary>
+    /// <param name="head">The output head, <c>[V, D]</c>.</param>
+    /// <param name="x">Its input, f32 <c>[tokens, D]</c>.</param>
+    /// <param name="logitsGradient">f32 <c>[tokens, V]</c>.</param>
+    /// <param name="tokens">Number of predictions.</param>
+    /// <param name="cancellationToken">Stops the work.</param>
+    public virtual void HeadBackward(WeightMatrix head, AlignedBuffer x, AlignedBuffer logitsGradient, int tokens, CancellationToken cancellationToken)
     {
     }
 
@@ -39,4 +50,12 @@ internal class GradientVisitor
     /// <param name="layer">Block number, from 0; the number of blocks for the last gain.</param>
     /// <param name="gain">Which gain.</param>
     public virtual AlignedBuffer? GainGradient(int layer, Gain gain) => null;
+
+    /// <summary>Called when the gradient of a gain of a block has been added.</summary>
+    /// <param name="layer">Block number, from 0.</param>
+    /// <param name="gain">Which gain; never the last one, whose gradient comes in parts.</param>
+    /// <param name="weights">The gain, f32 <c>[D]</c>.</param>
+    public virtual void GainAdded(int layer, Gain gain, float[] weights)
+    {
+    }
 }

@@ -115,7 +115,7 @@ internal sealed class LossGradient : IDisposable
         int layers = _context.Config.NumHiddenLayers;
         WeightMatrix head = _context.Weights.Output;
         _context.MultiplyBackward(head, _logits, _normedGradient, count, add: false, cancellationToken); // [count, D]
-        _visitor.ProjectBackward(layers, Projection.Head, head, _normed, _logits, _normedGradient, count, cancellationToken);
+        _visitor.HeadBackward(head, _normed, _logits, count, cancellationToken);
         _context.ForRows(count, Hidden, (start, end, scratch) =>
         {
             int elements = (end - start) * Hidden;

@@ -7,26 +7,11 @@ namespace Vicuna.Managed.Compression.Backprop;
 /// <summary>Hugging Face's names of a model's weights, and the weights themselves.</summary>
 internal static class TensorNames
 {
-    /// <summary>The projections of a block, in the order of the forward pass.</summary>
-    public static readonly IReadOnlyList<Projection> BlockProjections =
-        [Projection.Query, Projection.Key, Projection.Value, Projection.Output, Projection.Gate, Projection.Up, Projection.Down];
+    /// <summary>The output head.</summary>
+    public const string Head = "lm_head.weight";
 
-    /// <summary>A projection's path inside its block: <c>self_attn.q_proj</c>.</summary>
-    public static string PathOf(Projection projection) => projection switch
-    {
-        Projection.Query => "self_attn.q_proj",
-        Projection.Key => "self_attn.k_proj",
-        Projection.Value => "self_attn.v_proj",
-        Projection.Output => "self_attn.o_proj",
-        Projection.Gate => "mlp.gate_proj",
-        Projection.Up => "mlp.up_proj",
-        Projection.Down => "mlp.down_proj",
-        _ => throw new ArgumentOutOfRangeException(nameof(projection), projection, "Not a projection of a block."),
-    };
-
-    /// <summary>The whole name of a matrix.</summary>
-    public static string Of(int layer, Projection projection) =>
-        projection == Projection.Head ? "lm_head.weight" : string.Create(CultureInfo.InvariantCulture, $"model.layers.{layer}.{PathOf(projection)}.weight");
+    /// <summary>The whole name of a matrix of a block.</summary>
+    public static string Of(int layer, BlockMatrix matrix) => string.Create(CultureInfo.InvariantCulture, $"model.layers.{layer}.{BlockMatrices.NameOf(matrix)}.weight");
 
     /// <summary>The whole name of a gain.</summary>
     public static string Of(int layer, Gain gain) => gain switch
@@ -36,29 +21,53 @@ internal static class TensorNames
         _ => "model.norm.weight",
     };
 
-    /// <summary>A matrix of a block.</summary>
-    public static WeightMatrix MatrixOf(BlockWeights block, Projection projection) => projection switch
+    /// <summary>All names but the embedding's, in the order of the model; a tied head has none.</summary>
+    public static IEnumerable<string> All(ModelConfig config)
     {
-        Projection.Query => block.Query,
-        Projection.Key => block.Key,
-        Projection.Value => block.Value,
-        Projection.Output => block.Output,
-        Projection.Gate => block.Gate,
-        Projection.Up => block.Up,
-        Projection.Down => block.Down,
-        _ => throw new ArgumentOutOfRangeException(nameof(projection), projection, "Not a projection of a block."),
+        for (int layer = 0; layer < config.NumHiddenLayers; layer++)
+        {
+            yield return Of(layer, Gain.Attention);
+            foreach (BlockMatrix matrix in Enum.GetValues<BlockMatrix>())
+            {
+                if (matrix == BlockMatrix.Gate)
+                {
+                    yield return Of(layer, Gain.FeedForward);
+                }
+
+                yield return Of(layer, matrix);
+            }
+        }
+
+        yield return Of(0, Gain.Final);
+        if (!config.TieWordEmbeddings)
+        {
+            yield return Head;
+        }
+    }
+
+    /// <summary>A matrix of a block.</summary>
+    public static WeightMatrix MatrixOf(BlockWeights block, BlockMatrix matrix) => matrix switch
+    {
+        BlockMatrix.Query => block.Query,
+        BlockMatrix.Key => block.Key,
+        BlockMatrix.Value => block.Value,
+        BlockMatrix.Output => block.Output,
+        BlockMatrix.Gate => block.Gate,
+        BlockMatrix.Up => block.Up,
+        BlockMatrix.Down => block.Down,
+        _ => throw new ArgumentOutOfRangeException(nameof(matrix), matrix, "Not a matrix of a block."),
     };
 
     /// <summary>A bias of a block, empty where it has none.</summary>
-    public static float[] BiasOf(BlockWeights block, Projection projection) => projection switch
+    public static float[] BiasOf(BlockWeights block, BlockMatrix matrix) => matrix switch
     {
-        Projection.Query => block.QueryBias,
-        Projection.Key => block.KeyBias,
-        Projection.Value => block.ValueBias,
-        Projection.Output => block.OutputBias,
-        Projection.Gate => block.GateBias,
-        Projection.Up => block.UpBias,
-        Projection.Down => block.DownBias,
-        _ => throw new ArgumentOutOfRangeException(nameof(projection), projection, "Not a projection of a block."),
+        BlockMatrix.Query => block.QueryBias,
+        BlockMatrix.Key => block.KeyBias,
+        BlockMatrix.Value => block.ValueBias,
+        BlockMatrix.Output => block.OutputBias,
+        BlockMatrix.Gate => block.GateBias,
+        BlockMatrix.Up => block.UpBias,
+        BlockMatrix.Down => block.DownBias,
+        _ => throw new ArgumentOutOfRangeException(nameof(matrix), matrix, "Not a matrix of a block."),
     };
 }
