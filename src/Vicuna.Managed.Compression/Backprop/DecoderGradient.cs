@@ -14,10 +14,10 @@ internal sealed class DecoderGradient : IDisposable
     private readonly AlignedBuffer[] _inputs;
 
     /// <summary>Allocates, and starts the threads.</summary>
-    /// <param name="model">The model; it must outlive this object.</param>
+    /// <param name="model">The model.</param>
     /// <param name="limits">How large passes get.</param>
     /// <param name="visitor">Makes the visitor that sees the gradients.</param>
-    public DecoderGradient(LanguageModel model, PassLimits limits, Func<PassContext, GradientVisitor> visitor)
+    public DecoderGradient(PassModel model, PassLimits limits, Func<PassContext, GradientVisitor> visitor)
     {
         _context = new PassContext(model, limits);
         Visitor = visitor(_context);

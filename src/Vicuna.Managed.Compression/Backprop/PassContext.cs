@@ -22,7 +22,7 @@ internal sealed class PassContext : IDisposable
     /// <param name="model">The model.</param>
     /// <param name="limits">How large passes get.</param>
     /// <exception cref="ArgumentOutOfRangeException">The passes are too large for arrays of 2 GiB.</exception>
-    public PassContext(LanguageModel model, PassLimits limits)
+    public PassContext(PassModel model, PassLimits limits)
     {
         Config = model.Config;
         Weights = model.Weights;
@@ -35,7 +35,7 @@ internal sealed class PassContext : IDisposable
         }
 
         int tokens = Math.Max(limits.Tokens, limits.TargetRows);
-        Tier = model.Decoder.Tier;
+        Tier = model.Tier;
         Operations = Operations.For(Tier);
         int scratch = Math.Max(
             Math.Max(MatmulJob.ScratchElements((int)widest), WeightGradient.ScratchElements((int)widest)),
@@ -45,7 +45,7 @@ internal sealed class PassContext : IDisposable
             block.AddReference();
         }
 
-        Pool = new WorkerPool(Math.Max(model.Threads, model.PrefillThreads), scratch);
+        Pool = new WorkerPool(model.Threads, scratch);
         _input = new MatmulInput(Tier, tokens, (int)widest);
         _inputGradient = new InputGradient(Tier, tokens, (int)widest);
         int half = Config.HeadDim / 2;

@@ -7,6 +7,9 @@ namespace Vicuna.Managed.Compression.Backprop;
 /// <summary>Hugging Face's names of a model's weights, and the weights themselves.</summary>
 internal static class TensorNames
 {
+    /// <summary>The token embedding.</summary>
+    public const string Embedding = "model.embed_tokens.weight";
+
     /// <summary>The output head.</summary>
     public const string Head = "lm_head.weight";
 

@@ -12,7 +12,7 @@ internal static class InfluenceScore
     {
         TokenBatch batch = new(samples);
         int layers = model.Config.NumHiddenLayers;
-        using DecoderGradient pass = new(model, new PassLimits(batch.Ids.Length, samples.Max(sample => sample.Ids.Count), 1), _ => new GradientVisitor());
+        using DecoderGradient pass = new(PassModel.Of(model), new PassLimits(batch.Ids.Length, samples.Max(sample => sample.Ids.Count), 1), _ => new GradientVisitor());
         ScoreClock clock = new(layers, progress);
         double[] scores = new double[layers];
         pass.Begin(batch, cancellationToken);

@@ -12,7 +12,7 @@ internal static class MagnitudeScore
     /// <summary>Scores all blocks.</summary>
     public static BlockScores Compute(LanguageModel model, IProgress<ScoreProgress>? progress, CancellationToken cancellationToken)
     {
-        using PassContext context = new(model, new PassLimits(1, 1, 1));
+        using PassContext context = new(PassModel.Of(model), new PassLimits(1, 1, 1));
         Dictionary<string, double> scores = new(StringComparer.Ordinal);
         ScoreClock clock = new(context.Config.NumHiddenLayers, progress);
         for (int layer = 0; layer < context.Config.NumHiddenLayers; layer++)

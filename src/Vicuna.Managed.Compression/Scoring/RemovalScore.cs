@@ -15,7 +15,7 @@ internal static class RemovalScore
     {
         TokenBatch batch = new(samples);
         int layers = model.Config.NumHiddenLayers;
-        using DecoderGradient pass = new(model, new PassLimits(batch.Ids.Length, samples.Max(sample => sample.Ids.Count), TargetRows), _ => new GradientVisitor());
+        using DecoderGradient pass = new(PassModel.Of(model), new PassLimits(batch.Ids.Length, samples.Max(sample => sample.Ids.Count), TargetRows), _ => new GradientVisitor());
         ScoreState state = ScoreState.Open(progressFile, model, ScoreCriterion.Perplexity, samples, gradient: null);
         ScoreClock clock = new(layers + (layers * (layers - 1) / 2.0), progress);
         for (int block = 0; block < (state.Next ?? 0); block++)

@@ -16,7 +16,7 @@ internal static class TaylorScore
         LanguageModel model, IReadOnlyList<TrainingSample> samples, string? progressFile, IProgress<ScoreProgress>? progress, CancellationToken cancellationToken)
     {
         TokenBatch batch = new(samples);
-        using DecoderGradient pass = new(model, new PassLimits(batch.Ids.Length, samples.Max(sample => sample.Ids.Count), TargetRows), context => new TaylorVisitor(context));
+        using DecoderGradient pass = new(PassModel.Of(model), new PassLimits(batch.Ids.Length, samples.Max(sample => sample.Ids.Count), TargetRows), context => new TaylorVisitor(context));
         TaylorVisitor visitor = (TaylorVisitor)pass.Visitor;
         ScoreState state = ScoreState.Open(progressFile, model, ScoreCriterion.Taylor, samples, pass.Gradient);
         foreach ((string name, double score) in state.Scores)
