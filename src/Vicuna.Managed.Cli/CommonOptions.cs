@@ -36,6 +36,8 @@ internal sealed class CommonOptions
         DefaultValueFactory = _ => true,
     };
 
+    private readonly Option<int[]> _removeBlocks = OptionsOf.Blocks("--remove-blocks", "Run the model without these blocks, numbered from 0, to try a cut.");
+
     private readonly Option<bool> _json = new("--json") { Description = "Print JSON, one object a line." };
 
     /// <summary>Adds the options to a verb.</summary>
@@ -71,6 +73,7 @@ internal sealed class CommonOptions
             command.Add(_isa);
             command.Add(_resident);
             command.Add(_hugePages);
+            command.Add(_removeBlocks);
         }
 
         if (computes || sizes)
@@ -136,6 +139,7 @@ internal sealed class CommonOptions
             Quantization = Quantize(parsed),
             ExactProducts = Exact(parsed),
             KeyValueType = KeyValues(parsed),
+            RemovedBlocks = parsed.GetValue(_removeBlocks),
             InstructionSet = parsed.GetValue(_isa) switch
             {
                 "scalar" => InstructionSet.Scalar,

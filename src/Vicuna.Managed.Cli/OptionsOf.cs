@@ -37,10 +37,15 @@ internal static class OptionsOf
     };
 
     /// <summary>Token ids with commas between them; an absent option is an empty array, one that is there never is.</summary>
-    public static Option<int[]> Ids(string name, string description) => new(name)
+    public static Option<int[]> Ids(string name, string description) => Numbers(name, description, "1,2,3", "token ids");
+
+    /// <summary>Numbers of blocks with commas between them; an absent option is an empty array.</summary>
+    public static Option<int[]> Blocks(string name, string description) => Numbers(name, description, "24,25", "numbers of blocks");
+
+    private static Option<int[]> Numbers(string name, string description, string helpName, string what) => new(name)
     {
         Description = description,
-        HelpName = "1,2,3",
+        HelpName = helpName,
         CustomParser = result =>
         {
             string[] parts = Text(result).Split(',', StringSplitOptions.TrimEntries);
@@ -49,7 +54,7 @@ internal static class OptionsOf
             {
                 if (!int.TryParse(parts[i], NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out ids[i]))
                 {
-                    return Wrong<int[]>(result, "token ids with commas between them");
+                    return Wrong<int[]>(result, $"{what} with commas between them");
                 }
             }
 

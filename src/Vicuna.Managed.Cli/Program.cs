@@ -32,6 +32,7 @@ internal static class Program
             PerplexityCommand.Create(),
             BenchCommand.Create(),
             SynthCommand.Create(),
+            PruneCommand.Create(),
         };
         root.Directives.Clear();
 

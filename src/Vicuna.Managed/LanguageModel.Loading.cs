@@ -51,7 +51,7 @@ public sealed partial class LanguageModel
         };
         // Packing copies what it packs, and then the rest: only weights of which none is packed are copied as they are. Which they are, the files tell.
         Checkpoint checkpoint = open(options.CopyToMemory ? tensorOptions with { Progress = null } : tensorOptions);
-        if (options.CopyToMemory && !Packs(checkpoint, options))
+        if (options.CopyToMemory && !CopiesByMatrix(checkpoint, options))
         {
             checkpoint.Dispose();
             checkpoint = open(tensorOptions with { Resident = true });
@@ -59,6 +59,11 @@ public sealed partial class LanguageModel
 
         try
         {
+            if (options.RemovedBlocks is { Count: > 0 } removed)
+            {
+                checkpoint = checkpoint.Without(new BlockCut(removed, checkpoint.Config.NumHiddenLayers));
+            }
+
             Check(options.ContextLength, 2, checkpoint.Config.MaxPositionEmbeddings, nameof(options.ContextLength));
             return new LanguageModel(checkpoint, options, tier, cancellationToken);
         }
@@ -74,10 +79,14 @@ public sealed partial class LanguageModel
     private static bool Packs(Checkpoint checkpoint, LoadOptions options) => LoadedWeights.Packs(
         checkpoint.Config, checkpoint.Tensors.Tensors.Values.Select(tensor => tensor.Info), options.Quantization, options.ExactProducts);
 
+    // Files of which a part is left out are not copied as a whole either.
+    private static bool CopiesByMatrix(Checkpoint checkpoint, LoadOptions options) =>
+        Packs(checkpoint, options) || (options.CopyToMemory && options.RemovedBlocks is { Count: > 0 });
+
     private static DecoderWeights Bind(Checkpoint checkpoint, LoadOptions options, IsaTier tier, CancellationToken cancellationToken)
     {
         DecoderWeights weights = DecoderWeights.Bind(checkpoint.Config, checkpoint.Tensors.Tensors, checkpoint.Name, tier, checkpoint.RopeStyle);
-        if (!Packs(checkpoint, options))
+        if (!CopiesByMatrix(checkpoint, options))
         {
             return weights;
         }

@@ -118,8 +118,10 @@ public sealed partial class LanguageModel : IDisposable
     /// <returns>The model; the caller disposes it.</returns>
     /// <exception cref="FileNotFoundException">There is nothing at the path.</exception>
     /// <exception cref="ModelFormatException">The checkpoint is damaged or not supported.</exception>
-    /// <exception cref="ArgumentOutOfRangeException">An option is out of range.</exception>
-    /// <exception cref="ArgumentException">Exact products were asked for together with a quantization.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">An option is out of range, or a removed block's number is.</exception>
+    /// <exception cref="ArgumentException">
+    /// Exact products were asked for together with a quantization; or a block is removed twice, or all are.
+    /// </exception>
     /// <exception cref="PlatformNotSupportedException">The CPU lacks the instructions that were asked for.</exception>
     /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
     public static LanguageModel Load(string path, LoadOptions? options = null, CancellationToken cancellationToken = default) =>
@@ -130,8 +132,10 @@ public sealed partial class LanguageModel : IDisposable
     /// <param name="options">How to load; null for the defaults.</param>
     /// <returns>The model; the caller disposes it. The weights have been copied.</returns>
     /// <exception cref="ModelFormatException">The checkpoint is damaged or not supported.</exception>
-    /// <exception cref="ArgumentOutOfRangeException">An option is out of range.</exception>
-    /// <exception cref="ArgumentException">Exact products were asked for together with a quantization.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">An option is out of range, or a removed block's number is.</exception>
+    /// <exception cref="ArgumentException">
+    /// Exact products were asked for together with a quantization; or a block is removed twice, or all are.
+    /// </exception>
     /// <exception cref="PlatformNotSupportedException">The CPU lacks the instructions that were asked for.</exception>
     public static LanguageModel LoadFiles(IReadOnlyDictionary<string, ReadOnlyMemory<byte>> files, LoadOptions? options = null)
     {

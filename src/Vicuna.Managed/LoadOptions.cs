@@ -55,6 +55,13 @@ public sealed record LoadOptions
     /// <summary>True (the default) follows symbolic links, as which the hub's cache stores files. False refuses them, for folders that others can write to.</summary>
     public bool AllowSymbolicLinks { get; init; } = true;
 
+    /// <summary>
+    /// Blocks to leave out, by their numbers in the checkpoint, from 0; null or empty for none. The model runs as if it had been shortened by them: its
+    /// other blocks are numbered anew, and its shape, its size and the memory that it takes are those of the shorter model. Mapped weights are not
+    /// copied; weights of a block that is left out are neither quantized nor copied.
+    /// </summary>
+    public IReadOnlyCollection<int>? RemovedBlocks { get; init; }
+
     /// <summary>The conversation template. Default: the model's own, as far as its files tell; Vicuna's where they say nothing.</summary>
     public IPromptFormatter? PromptFormatter { get; init; }
 

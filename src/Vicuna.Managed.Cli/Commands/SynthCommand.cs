@@ -1,6 +1,5 @@
 using System.CommandLine;
 using System.Globalization;
-using Spectre.Console;
 using Vicuna.Managed.Checkpoints;
 
 namespace Vicuna.Managed.Cli.Commands;
@@ -19,7 +18,7 @@ internal static class SynthCommand
         Command command = new("synth", "Writes a checkpoint with real shapes and random F16 weights, to try a size without a download.") { preset, output, seed, json };
         command.SetAction((parsed, cancellationToken) =>
         {
-            SyntheticCheckpointInfo info = WithProgress(progress =>
+            SyntheticCheckpointInfo info = WritingProgress.Show(progress =>
                 SyntheticCheckpoint.Write(parsed.GetValue(preset)!, parsed.GetValue(output)!, parsed.GetValue(seed) ?? 0, progress, cancellationToken));
             if (parsed.GetValue(json))
             {
@@ -38,30 +37,5 @@ internal static class SynthCommand
             return Task.CompletedTask;
         });
         return command;
-    }
-
-    private static T WithProgress<T>(Func<IProgress<LoadProgress>?, T> work)
-    {
-        if (Console.IsErrorRedirected)
-        {
-            return work(null);
-        }
-
-        IAnsiConsole console = AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(Console.Error) });
-        return console.Progress().Columns(new TaskDescriptionColumn(), new ProgressBarColumn(), new PercentageColumn(), new TransferSpeedColumn(), new RemainingTimeColumn())
-            .Start(context =>
-            {
-                ProgressTask task = context.AddTask("writing", maxValue: 1);
-                return work(new Reporter(task));
-            });
-    }
-
-    private sealed class Reporter(ProgressTask task) : IProgress<LoadProgress>
-    {
-        public void Report(LoadProgress value)
-        {
-            task.MaxValue = value.BytesTotal;
-            task.Value = value.BytesDone;
-        }
     }
 }

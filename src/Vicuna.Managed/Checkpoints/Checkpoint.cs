@@ -3,11 +3,12 @@ using Vicuna.Managed.Kernels.Ops;
 using Vicuna.Managed.Models;
 using Vicuna.Managed.Tokenization;
 using Vicuna.Managed.Weights;
+using Vicuna.Managed.Weights.Gguf;
 
 namespace Vicuna.Managed.Checkpoints;
 
 /// <summary>An opened checkpoint of any container: config, tensors, tokenizer and defaults. Disposing it gives up the weights' memory.</summary>
-internal sealed class Checkpoint : IDisposable
+internal sealed record Checkpoint : IDisposable
 {
     /// <summary>Where it is, for messages.</summary>
     public required string Name { get; init; }
@@ -39,6 +40,12 @@ internal sealed class Checkpoint : IDisposable
     /// <summary>The model's conversation template, or null where its own is not one that the library knows.</summary>
     public required IPromptFormatter? PromptFormatter { get; init; }
 
+    /// <summary>The model's conversation template as its files have it, in Jinja's language, or null.</summary>
+    public string? ChatTemplate { get; init; }
+
+    /// <summary>All of a GGUF file's metadata; null of other containers. Its arrays lie in the memory of <see cref="Tensors"/>.</summary>
+    public GgufMetadata? Metadata { get; init; }
+
     /// <summary>Opens a folder or a .gguf file.</summary>
     /// <exception cref="FileNotFoundException">There is nothing at the path.</exception>
     /// <exception cref="ModelFormatException">What is there is damaged or not supported.</exception>
@@ -63,6 +70,14 @@ internal sealed class Checkpoint : IDisposable
             ? GgufCheckpoint.Open(path, options, cancellationToken)
             : throw new ModelFormatException(path, "expected a model folder or a .gguf file; for safetensors or .bin files give the folder that holds them and config.json", item: null);
     }
+
+    /// <summary>The same checkpoint without some of its blocks, over the same memory: disposing either gives it up for both.</summary>
+    /// <param name="cut">Which blocks go; of a model with as many blocks as this one.</param>
+    public Checkpoint Without(BlockCut cut) => this with
+    {
+        Config = Config with { NumHiddenLayers = cut.Kept.Count },
+        Tensors = Tensors.Renamed(cut.Rename),
+    };
 
     /// <summary>What the checkpoint is.</summary>
     /// <param name="unused">Tensors that the model has no use for.</param>

@@ -31,6 +31,7 @@ internal static class GgufCheckpoint
                 throw new ModelFormatException(fileName, $"expected at most {config.VocabSize} tokens, found {tokenizer.VocabularySize}", "tokenizer.ggml.tokens");
             }
 
+            string? template = metadata.TryGetString("tokenizer.chat_template", out string found) ? found : null;
             return new Checkpoint
             {
                 Name = path,
@@ -42,7 +43,9 @@ internal static class GgufCheckpoint
                 TokenizerProblem = problem,
                 DefaultOptions = new GenerationOptions { Temperature = 0 },
                 EndOfSequenceIds = config.EosTokenIds,
-                PromptFormatter = TemplateDetector.Detect(metadata.TryGetString("tokenizer.chat_template", out string template) ? template : null),
+                PromptFormatter = TemplateDetector.Detect(template),
+                ChatTemplate = template,
+                Metadata = metadata,
             };
         }
         catch

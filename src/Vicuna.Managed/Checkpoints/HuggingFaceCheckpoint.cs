@@ -33,7 +33,8 @@ internal static class HuggingFaceCheckpoint
             : GenerationDefaults.None;
         JsonObject? tokenizerConfig = files.Exists(TokenizerConfigFile) ? JsonObject.Parse(files.Read(TokenizerConfigFile, MaxJsonBytes), TokenizerConfigFile) : null;
         SentencePieceTokenizer? tokenizer = ReadTokenizer(files, tokenizerConfig, config.VocabSize);
-        IPromptFormatter? formatter = TemplateDetector.Detect(ChatTemplate(tokenizerConfig));
+        string? template = ChatTemplate(tokenizerConfig);
+        IPromptFormatter? formatter = TemplateDetector.Detect(template);
         (CheckpointLayout layout, string format) = FindLayout(name, files);
         // Last, because nothing after it fails: the tensors own memory.
         TensorSet tensors = files.OpenTensors(layout, options, cancellationToken);
@@ -49,6 +50,7 @@ internal static class HuggingFaceCheckpoint
             DefaultOptions = defaults.Options,
             EndOfSequenceIds = EndIds(defaults, config, tokenizer),
             PromptFormatter = formatter,
+            ChatTemplate = template,
         };
     }
 

@@ -1,6 +1,4 @@
-using System.Buffers;
 using System.Runtime.ExceptionServices;
-using System.Text.Json;
 using Vicuna.Managed.Models;
 using Vicuna.Managed.Tokenization;
 using Vicuna.Managed.Weights;
@@ -13,9 +11,6 @@ namespace Vicuna.Managed.Checkpoints;
 /// </summary>
 public static class SyntheticCheckpoint
 {
-    // The size at which Hugging Face splits Llama-family checkpoints of this age: 10 GB, in powers of ten.
-    private const long MaxShardBytes = 10_000_000_000;
-
     // Large enough to keep disk and processors busy, small enough to be no part of anyone's memory budget; two such buffers are in use.
     private const int ChunkBytes = 16 << 20;
 
@@ -64,7 +59,7 @@ public static class SyntheticCheckpoint
     /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
     public static SyntheticCheckpointInfo Write(
         string preset, string folder, long seed = 0, IProgress<LoadProgress>? progress = null, CancellationToken cancellationToken = default) =>
-        WriteSharded(Config(preset), folder, seed, MaxShardBytes, progress, cancellationToken);
+        WriteSharded(Config(preset), folder, seed, WeightShards.MaxShardBytes, progress, cancellationToken);
 
     /// <summary>Writes a checkpoint of any shape.</summary>
     /// <param name="config">The shape. Its vocabulary has 354 to 1,000,000 ids; 1 and 2 are the tokenizer's <c>&lt;s&gt;</c> and <c>&lt;/s&gt;</c>.</param>
@@ -80,7 +75,7 @@ public static class SyntheticCheckpoint
     /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
     public static SyntheticCheckpointInfo WriteShape(
         ModelConfig config, string folder, long seed = 0, IProgress<LoadProgress>? progress = null, CancellationToken cancellationToken = default) =>
-        WriteSharded(config, folder, seed, MaxShardBytes, progress, cancellationToken);
+        WriteSharded(config, folder, seed, WeightShards.MaxShardBytes, progress, cancellationToken);
 
     /// <inheritdoc cref="WriteShape"/>
     /// <param name="config">The shape.</param>
@@ -96,32 +91,12 @@ public static class SyntheticCheckpoint
         ArgumentException.ThrowIfNullOrEmpty(folder);
         config.Validate("config");
         SentencePieceModel vocabulary = SyntheticVocabulary.Create(config.VocabSize);
-        string path = Path.TrimEndingDirectorySeparator(Path.GetFullPath(folder));
-        RequireEmpty(path);
-        RequireSpace(path, checked((config.ParameterCount * TensorType.F16.BlockBytes()) + OtherBytes));
-        Directory.CreateDirectory(Path.GetDirectoryName(path)!);
-        string temporary = $"{path}.{Path.GetRandomFileName()}.tmp";
-        try
-        {
-            Directory.CreateDirectory(temporary);
-            File.WriteAllBytes(Path.Combine(temporary, "config.json"), ConfigWriter.Write(config, "float16"));
-            File.WriteAllBytes(Path.Combine(temporary, "generation_config.json"), GenerationConfig(config));
-            File.WriteAllBytes(Path.Combine(temporary, "tokenizer.model"), SentencePieceModelWriter.Write(vocabulary));
-            WriteWeights(config, temporary, seed, maxShardBytes, progress, cancellationToken);
-            long bytes = new DirectoryInfo(temporary).EnumerateFiles().Sum(file => file.Length);
-            if (Directory.Exists(path))
-            {
-                Directory.Delete(path);
-            }
-
-            Directory.Move(temporary, path);
-            return new SyntheticCheckpointInfo(path, config.ParameterCount, bytes);
-        }
-        catch
-        {
-            DeleteQuietly(temporary);
-            throw;
-        }
+        using StagedFolder staged = StagedFolder.Create(folder, checked((config.ParameterCount * TensorType.F16.BlockBytes()) + OtherBytes));
+        File.WriteAllBytes(staged.File("config.json"), ConfigWriter.Write(config, "float16"));
+        File.WriteAllBytes(staged.File("generation_config.json"), ConfigWriter.WriteGeneration(config));
+        File.WriteAllBytes(staged.File("tokenizer.model"), SentencePieceModelWriter.Write(vocabulary));
+        WriteWeights(config, staged.TemporaryPath, seed, maxShardBytes, progress, cancellationToken);
+        return new SyntheticCheckpointInfo(staged.Path, config.ParameterCount, staged.Commit());
     }
 
     private static ModelConfig Llama(int hidden, int intermediate, int layers, int heads, int keyValueHeads, int vocabulary, float epsilon) => new()
@@ -140,87 +115,15 @@ public static class SyntheticCheckpoint
         EosTokenIds = [SyntheticVocabulary.EosId],
     };
 
-    private static void RequireEmpty(string path)
-    {
-        if (File.Exists(path))
-        {
-            throw new IOException($"{path}: expected a new or empty folder, found a file.");
-        }
-
-        if (Directory.Exists(path) && Directory.EnumerateFileSystemEntries(path).FirstOrDefault() is { } entry)
-        {
-            throw new IOException($"{path}: expected a new or empty folder, found {ModelFormatException.Quote(Path.GetFileName(entry))} in it.");
-        }
-    }
-
-    private static void RequireSpace(string path, long needed)
-    {
-        string existing = path;
-        while (!Directory.Exists(existing) && Path.GetDirectoryName(existing) is { } parent)
-        {
-            existing = parent;
-        }
-
-        // On Windows a drive is named by its root; a share has no drive to ask, and elsewhere any folder names the file system that it lies in.
-        string drive = OperatingSystem.IsWindows() ? Path.GetPathRoot(existing) ?? existing : existing;
-        if (drive.StartsWith(@"\\", StringComparison.Ordinal))
-        {
-            return;
-        }
-
-        long free = new DriveInfo(drive).AvailableFreeSpace;
-        if (free < needed)
-        {
-            throw new IOException($"{path}: expected {needed} bytes of free disk space, found {free}.");
-        }
-    }
-
-    private static void DeleteQuietly(string folder)
-    {
-        try
-        {
-            Directory.Delete(folder, recursive: true);
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            // The caller is on the way out with a better exception than this one.
-        }
-    }
-
-    private static byte[] GenerationConfig(ModelConfig config)
-    {
-        ArrayBufferWriter<byte> buffer = new();
-        using (Utf8JsonWriter json = new(buffer, new JsonWriterOptions { Indented = true }))
-        {
-            json.WriteStartObject();
-            ConfigWriter.WriteSequenceIds(json, config);
-            json.WriteEndObject();
-        }
-
-        return buffer.WrittenSpan.ToArray();
-    }
-
     private static void WriteWeights(
         ModelConfig config, string folder, long seed, long maxShardBytes, IProgress<LoadProgress>? progress, CancellationToken cancellationToken)
     {
-        IReadOnlyList<SyntheticShard> shards = SyntheticShards.Split(SyntheticShards.Tensors(config), maxShardBytes);
-        Dictionary<string, string> metadata = new() { ["format"] = "pt" };
         long done = 0;
-        foreach (SyntheticShard shard in shards)
-        {
-            using SafetensorsWriter writer = SafetensorsWriter.Create(Path.Combine(folder, shard.FileName), shard.Tensors, metadata);
-            WriteTensors(
-                writer,
-                seed,
-                bytes => progress?.Report(new LoadProgress(shard.FileName, done += bytes, config.ParameterCount * TensorType.F16.BlockBytes())),
-                cancellationToken);
-            writer.Commit();
-        }
-
-        if (shards.Count > 1)
-        {
-            File.WriteAllBytes(Path.Combine(folder, CheckpointLayout.Safetensors.IndexFile), SyntheticShards.Index(shards));
-        }
+        WeightShards.Write(folder, ModelTensors.Of(config, TensorType.F16), maxShardBytes, (writer, fileName) => WriteTensors(
+            writer,
+            seed,
+            bytes => progress?.Report(new LoadProgress(fileName, done += bytes, config.ParameterCount * TensorType.F16.BlockBytes())),
+            cancellationToken));
     }
 
     private static void WriteTensors(SafetensorsWriter writer, long seed, Action<int> wrote, CancellationToken cancellationToken)

@@ -55,8 +55,24 @@ internal static class ConfigWriter
         return buffer.WrittenSpan.ToArray();
     }
 
-    /// <summary>Writes the ids that begin and end a sequence, which config.json and generation_config.json both have.</summary>
-    public static void WriteSequenceIds(Utf8JsonWriter json, ModelConfig config)
+    /// <summary>Writes a generation_config.json that says no more than the ids that begin and end a sequence.</summary>
+    /// <param name="config">The model's shape.</param>
+    /// <returns>Indented JSON, UTF-8.</returns>
+    public static byte[] WriteGeneration(ModelConfig config)
+    {
+        ArrayBufferWriter<byte> buffer = new();
+        using (Utf8JsonWriter json = new(buffer, new JsonWriterOptions { Indented = true }))
+        {
+            json.WriteStartObject();
+            WriteSequenceIds(json, config);
+            json.WriteEndObject();
+        }
+
+        return buffer.WrittenSpan.ToArray();
+    }
+
+    // Both files have them.
+    private static void WriteSequenceIds(Utf8JsonWriter json, ModelConfig config)
     {
         if (config.BosTokenId is { } bos)
         {

@@ -5,36 +5,26 @@ using System.Text;
 namespace Vicuna.Managed.Weights;
 
 /// <summary>
-/// Writes a safetensors file from front to back in little memory. The file grows under a temporary name beside its target and takes its
-/// name in one step at <see cref="Commit"/>, so that nobody ever sees half of it, and so that a file that is mapped is replaced rather than
-/// overwritten (huggingface/safetensors #762).
+/// Writes a safetensors file from front to back in little memory. The file is there when it is whole, see <see cref="StagedFile"/>.
 /// </summary>
 /// <remarks>
 /// The bytes are those of the Rust writer: tensors by descending type (its <c>Dtype</c> order, which <see cref="TensorType"/> follows), then by
 /// name as UTF-8; header padded with spaces to a multiple of 8. So every tensor is aligned to its element. Metadata, whose order is random
 /// there, is sorted by key.
 /// </remarks>
-internal sealed class SafetensorsWriter : IDisposable
+internal sealed class SafetensorsWriter : ITensorWriter, IDisposable
 {
-    private const int BufferBytes = 1 << 16;
-
     // Half a surrogate pair in a name is refused (ArgumentException), not replaced: the name would not be found again.
     private static readonly UTF8Encoding StrictUtf8 = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
 
-    private readonly string _path;
-    private readonly string _temporaryPath;
-    private readonly bool _overwrite;
-    private readonly FileStream _stream;
+    private readonly StagedFile _file;
     private int _current;
     private long _written;
     private bool _done;
 
-    private SafetensorsWriter(string path, IReadOnlyList<TensorInfo> order, bool overwrite)
+    private SafetensorsWriter(StagedFile file, IReadOnlyList<TensorInfo> order)
     {
-        _path = path;
-        _overwrite = overwrite;
-        _temporaryPath = $"{path}.{Path.GetRandomFileName()}.tmp";
-        _stream = new FileStream(_temporaryPath, FileMode.CreateNew, FileAccess.Write, FileShare.None, BufferBytes);
+        _file = file;
         Order = order;
         SkipFinished();
     }
@@ -63,18 +53,13 @@ internal sealed class SafetensorsWriter : IDisposable
     {
         TensorInfo[] order = Sort(tensors, Path.GetFileName(path));
         byte[] header = Header(order, metadata);
-        if (!overwrite && File.Exists(path))
-        {
-            throw new IOException($"{path}: the file exists already.");
-        }
-
-        SafetensorsWriter writer = new(path, order, overwrite);
+        SafetensorsWriter writer = new(StagedFile.Create(path, overwrite), order);
         try
         {
             Span<byte> length = stackalloc byte[sizeof(ulong)];
             BinaryPrimitives.WriteUInt64LittleEndian(length, (ulong)header.Length);
-            writer._stream.Write(length);
-            writer._stream.Write(header);
+            writer._file.Stream.Write(length);
+            writer._file.Stream.Write(header);
             return writer;
         }
         catch
@@ -99,7 +84,7 @@ internal sealed class SafetensorsWriter : IDisposable
             throw new ArgumentException($"Expected at most {left} more bytes of {tensor}, found {bytes.Length}.", nameof(bytes));
         }
 
-        _stream.Write(bytes);
+        _file.Stream.Write(bytes);
         _written += bytes.Length;
         SkipFinished();
     }
@@ -118,38 +103,15 @@ internal sealed class SafetensorsWriter : IDisposable
             throw new InvalidOperationException($"Expected {current.ByteLength} bytes of {ModelFormatException.Quote(current.Name)}, found {_written}.");
         }
 
-        _stream.Flush(flushToDisk: true);
-        _stream.Dispose();
-        File.Move(_temporaryPath, _path, _overwrite);
+        _file.Commit();
         _done = true;
     }
 
     /// <summary>Deletes what has been written, unless it has been committed.</summary>
     public void Dispose()
     {
-        if (_done)
-        {
-            return;
-        }
-
         _done = true;
-        try
-        {
-            // Closing writes what is buffered, which fails where the disk is full.
-            _stream.Dispose();
-        }
-        catch (IOException)
-        {
-        }
-
-        try
-        {
-            File.Delete(_temporaryPath);
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            // The caller is mostly on the way out with a better exception than this one.
-        }
+        _file.Dispose();
     }
 
     private static TensorInfo[] Sort(IReadOnlyList<(string Name, TensorType Type, long[] Shape)> tensors, string fileName)

@@ -92,6 +92,22 @@ internal sealed class TensorSet : IDisposable
         ShardedIndex? index = null) =>
         Assemble(files, readFile, index, [], CancellationToken.None);
 
+    /// <summary>The same files with other names for their tensors: disposing either set gives up the memory of both.</summary>
+    /// <param name="rename">The new name of a tensor, or null to leave it out; different ones for different tensors.</param>
+    public TensorSet Renamed(Func<string, string?> rename)
+    {
+        Dictionary<string, StoredTensor> tensors = new(StringComparer.Ordinal);
+        foreach (StoredTensor tensor in Tensors.Values)
+        {
+            if (rename(tensor.Info.Name) is { } name)
+            {
+                tensors.Add(name, tensor with { Info = tensor.Info with { Name = name } });
+            }
+        }
+
+        return new TensorSet(Blocks, tensors, Warnings);
+    }
+
     /// <summary>Gives up the memory of the files.</summary>
     public void Dispose()
     {

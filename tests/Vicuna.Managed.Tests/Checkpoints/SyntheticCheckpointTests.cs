@@ -4,6 +4,7 @@ using System.Text.Json;
 using Vicuna.Managed.Checkpoints;
 using Vicuna.Managed.Models;
 using Vicuna.Managed.Tests.Support;
+using Vicuna.Managed.Weights;
 
 namespace Vicuna.Managed.Tests.Checkpoints;
 
@@ -21,7 +22,7 @@ public sealed class SyntheticCheckpointTests : IDisposable
     {
         Assert.Contains(preset, SyntheticCheckpoint.Presets);
         Assert.Equal(parameters, SyntheticCheckpoint.Config(preset).ParameterCount);
-        Assert.Equal(parameters, SyntheticShards.Tensors(SyntheticCheckpoint.Config(preset)).Sum(tensor => tensor.Shape.Aggregate(1L, (a, b) => a * b)));
+        Assert.Equal(parameters, ModelTensors.Of(SyntheticCheckpoint.Config(preset), TensorType.F16).Sum(tensor => tensor.Shape.Aggregate(1L, (a, b) => a * b)));
     }
 
     [Theory]
@@ -29,7 +30,7 @@ public sealed class SyntheticCheckpointTests : IDisposable
     [InlineData("vicuna-7b", 2)]
     [InlineData("tinyllama-1.1b", 1)]
     public void Split_OfAPresetAtTenGigabytes_GivesThePublishedNumberOfFiles(string preset, int files) =>
-        Assert.Equal(files, SyntheticShards.Split(SyntheticShards.Tensors(SyntheticCheckpoint.Config(preset)), 10_000_000_000).Count);
+        Assert.Equal(files, WeightShards.Split(ModelTensors.Of(SyntheticCheckpoint.Config(preset), TensorType.F16), 10_000_000_000).Count);
 
     [Fact]
     public void Write_OfTiny_LoadsAndGeneratesFiniteText()

@@ -16,5 +16,6 @@ internal static class FuzzTargets
         new(SentencePieceTarget.Name, SentencePieceTarget.Seeds, SentencePieceTarget.Run),
         new(PeftConfigTarget.Name, PeftConfigTarget.Seeds, PeftConfigTarget.Run),
         new(PeftTensorsTarget.Name, PeftTensorsTarget.Seeds, PeftTensorsTarget.Run),
+        new(BlockScoresTarget.Name, BlockScoresTarget.Seeds, BlockScoresTarget.Run),
     ];
 }

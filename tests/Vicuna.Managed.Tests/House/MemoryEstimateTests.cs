@@ -130,7 +130,7 @@ public sealed class MemoryEstimateTests
             Path = preset,
             Format = "safetensors",
             Config = config,
-            Tensors = [.. SyntheticShards.Tensors(config).Select(tensor =>
+            Tensors = [.. ModelTensors.Of(config, TensorType.F16).Select(tensor =>
                 new TensorInfo(tensor.Name, tensor.Type, [.. tensor.Shape], 2 * tensor.Shape.Aggregate((a, b) => a * b), "model.safetensors"))],
             Warnings = [],
         };

@@ -12,49 +12,53 @@ internal static class GgufTensorNames
 {
     private const string LlamaArchitecture = "llama";
     private const string BlockPrefix = "blk.";
+    private const string LayerPrefix = "model.layers.";
     private const int MaxLayerDigits = 6;
+
+    private static readonly (string Gguf, string HuggingFace)[] Top = [("token_embd", "model.embed_tokens"), ("output_norm", "model.norm"), ("output", "lm_head")];
+
+    private static readonly (string Gguf, string HuggingFace)[] Parts =
+    [
+        ("attn_norm", "input_layernorm"), ("attn_q", "self_attn.q_proj"), ("attn_k", "self_attn.k_proj"), ("attn_v", "self_attn.v_proj"),
+        ("attn_output", "self_attn.o_proj"), ("ffn_norm", "post_attention_layernorm"), ("ffn_gate", "mlp.gate_proj"), ("ffn_up", "mlp.up_proj"),
+        ("ffn_down", "mlp.down_proj"),
+    ];
 
     /// <summary>The name in Hugging Face's scheme.</summary>
     /// <param name="architecture">The file's <c>general.architecture</c>.</param>
     /// <param name="name">The name in the file.</param>
-    public static string Translate(string architecture, string name)
+    public static string Translate(string architecture, string name) =>
+        architecture == LlamaArchitecture ? Translate(name, BlockPrefix, LayerPrefix, static pair => pair.Gguf, static pair => pair.HuggingFace) : name;
+
+    /// <summary>The name in a file of the architecture <c>llama</c>: the inverse of <see cref="Translate(string, string)"/>.</summary>
+    /// <param name="name">The name in Hugging Face's scheme.</param>
+    public static string ToGguf(string name) => Translate(name, LayerPrefix, BlockPrefix, static pair => pair.HuggingFace, static pair => pair.Gguf);
+
+    private static string Translate(
+        string name, string fromPrefix, string toPrefix, Func<(string Gguf, string HuggingFace), string> from, Func<(string Gguf, string HuggingFace), string> to)
     {
         int dot = name.LastIndexOf('.');
-        if (architecture != LlamaArchitecture || dot < 0 || name.AsSpan(dot) is not (".weight" or ".bias"))
+        if (dot < 0 || name.AsSpan(dot) is not (".weight" or ".bias"))
         {
             return name;
         }
 
-        ReadOnlySpan<char> stem = name.AsSpan(0, dot);
-        ReadOnlySpan<char> suffix = name.AsSpan(dot);
-        if (!stem.StartsWith(BlockPrefix, StringComparison.Ordinal))
+        string stem = name[..dot];
+        string suffix = name[dot..];
+        if (!stem.StartsWith(fromPrefix, StringComparison.Ordinal))
         {
-            string? top = stem switch
-            {
-                "token_embd" => "model.embed_tokens",
-                "output_norm" => "model.norm",
-                "output" => "lm_head",
-                _ => null,
-            };
-            return top is null ? name : $"{top}{suffix}";
+            return Find(Top, stem) is { } top ? top + suffix : name;
         }
 
-        ReadOnlySpan<char> rest = stem[BlockPrefix.Length..];
-        int end = rest.IndexOf('.');
-        string? part = end < 0 ? null : rest[(end + 1)..] switch
+        string rest = stem[fromPrefix.Length..];
+        int end = rest.IndexOf('.', StringComparison.Ordinal);
+        return end >= 0 && IsLayer(rest.AsSpan(0, end)) && Find(Parts, rest[(end + 1)..]) is { } part ? $"{toPrefix}{rest[..end]}.{part}{suffix}" : name;
+
+        string? Find((string, string)[] table, string stem)
         {
-            "attn_norm" => "input_layernorm",
-            "attn_q" => "self_attn.q_proj",
-            "attn_k" => "self_attn.k_proj",
-            "attn_v" => "self_attn.v_proj",
-            "attn_output" => "self_attn.o_proj",
-            "ffn_norm" => "post_attention_layernorm",
-            "ffn_gate" => "mlp.gate_proj",
-            "ffn_up" => "mlp.up_proj",
-            "ffn_down" => "mlp.down_proj",
-            _ => null,
-        };
-        return part is not null && IsLayer(rest[..end]) ? $"model.layers.{rest[..end]}.{part}{suffix}" : name;
+            int at = Array.FindIndex(table, pair => from(pair) == stem);
+            return at < 0 ? null : to(table[at]);
+        }
     }
 
     // Only the canonical spelling of a number: "blk.00." must not become another name for layer 0.

@@ -38,6 +38,20 @@ internal static class GgufTensorTypes
         return found is not null;
     }
 
+    /// <summary>The number of a type; null where GGUF has none that is supported.</summary>
+    public static uint? NumberOf(TensorType type)
+    {
+        for (uint number = 0; number < Names.Length; number++)
+        {
+            if (TryGet(number, out TensorType found) && found == type)
+            {
+                return number;
+            }
+        }
+
+        return null;
+    }
+
     /// <summary>A number's name, for messages: <c>IQ4_XS (23)</c>.</summary>
     public static string Describe(uint number) => number < Names.Length ? $"{Names[number]} ({number})" : $"{number} (unknown)";
 }
