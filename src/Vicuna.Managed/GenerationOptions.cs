@@ -44,4 +44,10 @@ public sealed record GenerationOptions
 
     /// <summary>Whether the model's end-of-sequence ids do not end the answer (for measuring speed). Default false.</summary>
     public bool IgnoreEndOfSequence { get; init; }
+
+    /// <summary>
+    /// Adapters that change the model for this answer alone, from <see cref="LanguageModel.LoadAdapter"/> of the same model; what several of them change
+    /// adds up. Default: none.
+    /// </summary>
+    public IReadOnlyList<LoraAdapter>? Adapters { get; init; }
 }

@@ -18,6 +18,7 @@ public sealed class Generator : IDisposable
     private readonly Sequence _sequence;
     private readonly UseGuard _guard;
     private SamplingSettings _settings;
+    private IReadOnlyList<LoraAdapter> _adapters;
 
     internal Generator(Decoder decoder, SentencePieceTokenizer? tokenizer, GenerationOptions options, int contextLength)
     {
@@ -27,7 +28,8 @@ public sealed class Generator : IDisposable
         _tokenizer = tokenizer;
         _settings = OptionsResolver.Resolve(options, decoder.Config.VocabSize);
         _sampler = new Sampler(decoder.Config.VocabSize);
-        _sequence = new Sequence(decoder, contextLength, this);
+        _adapters = [.. options.Adapters ?? []];
+        _sequence = new Sequence(decoder, contextLength, this) { Adapters = LoraAdapter.Stack(_adapters, decoder, nameof(options)) };
         _guard = _sequence.Guard;
     }
 
@@ -45,6 +47,33 @@ public sealed class Generator : IDisposable
 
     /// <summary>Key of the random numbers: the one from the options, or the one that was drawn where they have none.</summary>
     public long Seed => _settings.Seed;
+
+    /// <summary>
+    /// The adapters in force; at first those of the options. They may be changed between tokens: what is run from then on is run with the new ones, while
+    /// the model's memory of earlier tokens, and logits that are known already, stay as the old ones made them.
+    /// </summary>
+    /// <exception cref="ArgumentException">An adapter is null, or was loaded for another model.</exception>
+    /// <exception cref="InvalidOperationException">Another call is under way.</exception>
+    /// <exception cref="ObjectDisposedException">The generator has been disposed.</exception>
+    public IReadOnlyList<LoraAdapter> Adapters
+    {
+        get => _adapters;
+        set
+        {
+            ArgumentNullException.ThrowIfNull(value);
+            IReadOnlyList<LoraAdapter> adapters = [.. value];
+            AdapterStack? stack = LoraAdapter.Stack(adapters, _decoder, nameof(value));
+            _guard.Enter();
+            try
+            {
+                (_adapters, _sequence.Adapters) = (adapters, stack);
+            }
+            finally
+            {
+                _guard.Exit();
+            }
+        }
+    }
 
     /// <summary>Sees activations during the passes; for tests and measurements.</summary>
     internal IActivationTap? Tap
@@ -182,7 +211,10 @@ public sealed class Generator : IDisposable
         }
     }
 
-    /// <summary>Writes the sequence with the model's memory of it, so that <see cref="Restore"/> continues without computing it again.</summary>
+    /// <summary>
+    /// Writes the sequence with the model's memory of it, so that <see cref="Restore"/> continues without computing it again. Adapters are not written:
+    /// whoever restores the sequence sets those that it goes on with.
+    /// </summary>
     /// <param name="destination">Receives the bytes: little-endian, with a checksum; about <c>KV bytes per token x tokens</c> long.</param>
     /// <exception cref="IOException">The stream cannot be written.</exception>
     /// <exception cref="InvalidOperationException">Another call is under way.</exception>
@@ -235,7 +267,7 @@ public sealed class Generator : IDisposable
     }
 
     /// <summary>
-    /// Makes a second sequence that continues from here: the same tokens, options and seed, with the model's memory of them shared, not copied.
+    /// Makes a second sequence that continues from here: the same tokens, options, adapters and seed, with the model's memory of them shared, not copied.
     /// From then on the two are independent; either may be disposed first.
     /// </summary>
     /// <returns>The second sequence; the caller disposes it.</returns>
@@ -246,7 +278,7 @@ public sealed class Generator : IDisposable
         _guard.Enter();
         try
         {
-            Generator fork = new(_decoder, _tokenizer, Options, ContextLength) { _settings = _settings };
+            Generator fork = new(_decoder, _tokenizer, Options, ContextLength) { _settings = _settings, _adapters = _adapters };
             fork._sequence.ShareFrom(_sequence);
             return fork;
         }

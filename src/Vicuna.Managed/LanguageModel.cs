@@ -345,6 +345,7 @@ public sealed partial class LanguageModel : IDisposable
         ArgumentNullException.ThrowIfNull(prompt);
         ObjectDisposedException.ThrowIf(_disposed, this);
         OptionsResolver.Resolve(OptionsResolver.Merge(options, DefaultOptions), Config.VocabSize);
+        LoraAdapter.Stack(options?.Adapters ?? [], _decoder, nameof(options));
         foreach (int token in prompt.Tokens ?? [])
         {
             OptionsResolver.CheckToken(token, Config.VocabSize, nameof(prompt));

@@ -16,9 +16,29 @@ public static class Perplexity
     /// <exception cref="NonFiniteLogitsException">The model's output is not a number.</exception>
     /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
     public static PerplexityResult Measure(
-        LanguageModel model, IReadOnlyList<IReadOnlyList<int>> windows, IProgress<int>? progress = null, CancellationToken cancellationToken = default)
+        LanguageModel model, IReadOnlyList<IReadOnlyList<int>> windows, IProgress<int>? progress = null, CancellationToken cancellationToken = default) =>
+        MeasureWithAdapters(model, [], windows, progress, cancellationToken);
+
+    /// <summary>Measures ready-made windows with adapters that change the model.</summary>
+    /// <param name="model">The model.</param>
+    /// <param name="adapters">The adapters, from <see cref="LanguageModel.LoadAdapter"/> of the model.</param>
+    /// <param name="windows">Token ids; a window of less than two tokens predicts nothing.</param>
+    /// <param name="progress">Hears the number of windows done; may be null.</param>
+    /// <param name="cancellationToken">Stops the work.</param>
+    /// <returns>The mean over all predicted tokens of all windows.</returns>
+    /// <exception cref="ArgumentException">There is nothing to predict, an id is outside the vocabulary, or an adapter is another model's.</exception>
+    /// <exception cref="ContextLengthExceededException">A window does not fit the context.</exception>
+    /// <exception cref="NonFiniteLogitsException">The model's output is not a number.</exception>
+    /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
+    public static PerplexityResult MeasureWithAdapters(
+        LanguageModel model,
+        IReadOnlyList<LoraAdapter> adapters,
+        IReadOnlyList<IReadOnlyList<int>> windows,
+        IProgress<int>? progress = null,
+        CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(model);
+        ArgumentNullException.ThrowIfNull(adapters);
         ArgumentNullException.ThrowIfNull(windows);
         foreach (IReadOnlyList<int> window in windows)
         {
@@ -41,7 +61,7 @@ public static class Perplexity
 
         double sum = 0;
         int done = 0;
-        using Generator generator = model.CreateGenerator();
+        using Generator generator = model.CreateGenerator(new GenerationOptions { Adapters = adapters });
         foreach (IReadOnlyList<int> window in windows)
         {
             if (window.Count > 1)

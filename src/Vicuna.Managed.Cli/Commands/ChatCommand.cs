@@ -15,13 +15,14 @@ internal static class ChatCommand
         template.AcceptOnlyFromAmong([.. PromptTemplates.Names]);
         Command command = new("chat", "Holds a conversation in the model's own template.") { system, messages, template };
         SamplingOptions sampling = new(command);
+        AdapterOptions adapters = new(command);
         CommonOptions common = new(command, computes: true);
         command.SetAction(async (parsed, cancellationToken) =>
         {
             bool json = common.Json(parsed);
             IPromptFormatter? formatter = parsed.GetValue(template) is { } name && PromptTemplates.TryGet(name, out IPromptFormatter? found) ? found : null;
             using LanguageModel model = common.Load(parsed, formatter, cancellationToken);
-            using ChatSession chat = model.CreateChat(parsed.GetValue(system), sampling.Read(parsed));
+            using ChatSession chat = model.CreateChat(parsed.GetValue(system), sampling.Read(parsed) with { Adapters = adapters.Load(parsed, model) });
             string[] given = parsed.GetValue(messages) ?? [];
             IEnumerable<string> turns = given.Length > 0 ? given : AskedFor(json);
             foreach (string message in turns)

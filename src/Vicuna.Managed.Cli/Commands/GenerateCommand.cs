@@ -12,6 +12,7 @@ internal static class GenerateCommand
         Option<int[]> ids = OptionsOf.Ids("--ids", "Token ids to continue, taken as they are.");
         Command command = new("generate", "Continues a text, streaming.") { text, ids };
         SamplingOptions sampling = new(command);
+        AdapterOptions adapters = new(command);
         CommonOptions common = new(command, computes: true);
         command.SetAction(async (parsed, cancellationToken) =>
         {
@@ -23,7 +24,8 @@ internal static class GenerateCommand
             };
             bool json = common.Json(parsed);
             using LanguageModel model = common.Load(parsed, cancellationToken);
-            GenerationResult result = await AnswerWriter.WriteAsync(model.StreamAsync(prompt, sampling.Read(parsed), cancellationToken), json).ConfigureAwait(false);
+            GenerationOptions options = sampling.Read(parsed) with { Adapters = adapters.Load(parsed, model) };
+            GenerationResult result = await AnswerWriter.WriteAsync(model.StreamAsync(prompt, options, cancellationToken), json).ConfigureAwait(false);
             if (!json)
             {
                 AnswerWriter.WriteSpeed(result);

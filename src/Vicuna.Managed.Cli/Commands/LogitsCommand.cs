@@ -15,11 +15,12 @@ internal static class LogitsCommand
         ids.Required = true;
         Option<bool> all = new("--all") { Description = "Logits of every position, not of the last alone." };
         Command command = new("logits", "Runs token ids through the model and prints the logits for the next token.") { ids, all };
+        AdapterOptions adapters = new(command);
         CommonOptions common = new(command, computes: true, measures: true);
         command.SetAction((parsed, cancellationToken) =>
         {
             using LanguageModel model = common.Load(parsed, cancellationToken);
-            using Generator generator = model.CreateGenerator();
+            using Generator generator = model.CreateGenerator(new GenerationOptions { Adapters = adapters.Load(parsed, model) });
             int[] tokens = parsed.GetValue(ids)!;
             List<float[]> rows = [];
             if (parsed.GetValue(all))

@@ -21,6 +21,7 @@ internal static class PerplexityCommand
         Option<string> bos = new("--bos") { Description = "With --file: the beginning-of-sequence id stands first, or in front of every window.", DefaultValueFactory = _ => "first" };
         bos.AcceptOnlyFromAmong("first", "every");
         Command command = new("perplexity", "Measures how well the model predicts a text.") { file, idsFile, window, bos };
+        AdapterOptions adapters = new(command);
         CommonOptions common = new(command, computes: true, measures: true);
         command.SetAction((parsed, cancellationToken) =>
         {
@@ -39,7 +40,8 @@ internal static class PerplexityCommand
                 throw new InvalidDataException($"perplexity: expected text of at least one window of {size} tokens, found less.");
             }
 
-            PerplexityResult result = Perplexity.Measure(model, windows, ProgressOf(windows.Count), cancellationToken);
+            PerplexityResult result = Perplexity.MeasureWithAdapters(
+                model, adapters.Load(parsed, model) ?? [], windows, ProgressOf(windows.Count), cancellationToken);
             if (common.Json(parsed))
             {
                 JsonOutput.Line(json =>

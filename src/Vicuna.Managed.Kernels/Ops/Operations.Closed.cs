@@ -27,6 +27,11 @@ internal sealed class Operations<TIsa>(IsaTier tier) : Operations
     public override void AddBias(Span<float> x, ReadOnlySpan<float> bias) => Residual.AddBias<TIsa>(x, bias);
 
     /// <inheritdoc/>
+    public override void AddLowRank(
+        ReadOnlySpan<float> packed, int rank, ReadOnlySpan<float> h, int tokens, float scale, Span<float> y, int rows, int stride) =>
+        LowRank.Add<TIsa>(packed, rank, h, tokens, scale, y, rows, stride);
+
+    /// <inheritdoc/>
     public override void AttendPage(
         KvType type, AttentionRows rows, ReadOnlySpan<byte> keys, ReadOnlySpan<byte> values, int pageStart, int window, float scale, bool mayHoldNaN)
     {

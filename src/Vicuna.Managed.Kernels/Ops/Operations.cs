@@ -32,6 +32,9 @@ internal abstract class Operations
     /// <summary>See <see cref="Residual.AddBias"/>.</summary>
     public abstract void AddBias(Span<float> x, ReadOnlySpan<float> bias);
 
+    /// <summary>See <see cref="LowRank.Add"/>.</summary>
+    public abstract void AddLowRank(ReadOnlySpan<float> packed, int rank, ReadOnlySpan<float> h, int tokens, float scale, Span<float> y, int rows, int stride);
+
     /// <summary>See <see cref="Attention.AddPage"/>.</summary>
     public abstract void AttendPage(
         KvType type, AttentionRows rows, ReadOnlySpan<byte> keys, ReadOnlySpan<byte> values, int pageStart, int window, float scale, bool mayHoldNaN);

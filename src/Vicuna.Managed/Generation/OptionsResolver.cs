@@ -26,6 +26,7 @@ internal static class OptionsResolver
         Seed = options.Seed ?? defaults.Seed,
         StopStrings = options.StopStrings ?? defaults.StopStrings,
         StopTokens = options.StopTokens ?? defaults.StopTokens,
+        Adapters = options.Adapters ?? defaults.Adapters,
     };
 
     /// <summary>Checks options and makes them sampling parameters.</summary>

@@ -60,6 +60,9 @@ internal sealed class Sequence
     /// <summary>The logits for the next token, f32 <c>[V]</c>, if they are known.</summary>
     public ReadOnlySpan<float> Logits => _logits;
 
+    /// <summary>Adapters of the tokens that are run from now on; null for none.</summary>
+    public AdapterStack? Adapters { get; set; }
+
     /// <summary>Sees activations during passes alone; may be null.</summary>
     public IActivationTap? Tap { get; set; }
 
@@ -174,6 +177,7 @@ internal sealed class Sequence
             Add(other._tokens[i], other._generated[i]);
         }
 
+        Adapters = other.Adapters;
         Cache.ShareFrom(other.Cache, other.Cache.Length);
         other._logits.CopyTo(_logits, 0);
         HasLogits = other.HasLogits;
@@ -257,7 +261,7 @@ internal sealed class Sequence
             {
                 int start = Cache.Length;
                 int count = Math.Min(_decoder.ChunkTokens, _tokens.Count - start);
-                _slice[0] = new SequenceSlice(Cache, count);
+                _slice[0] = new SequenceSlice(Cache, count, Adapters);
                 _decoder.Forward(MissingTokens(count), _slice, state, Tap, cancellationToken);
                 if (observer is not null)
                 {

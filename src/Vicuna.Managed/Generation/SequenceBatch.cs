@@ -100,7 +100,7 @@ internal sealed class SequenceBatch(Decoder decoder)
         {
             Sequence sequence = _sequences[_parts[i].Sequence];
             sequence.MissingTokens(_parts[i].Tokens).CopyTo(_tokens.AsSpan(tokens));
-            _slices[i] = new SequenceSlice(sequence.Cache, _parts[i].Tokens);
+            _slices[i] = new SequenceSlice(sequence.Cache, _parts[i].Tokens, sequence.Adapters);
             tokens += _parts[i].Tokens;
         }
 

@@ -105,6 +105,7 @@ internal sealed class Decoder : IDisposable
         try
         {
             state.Runs.Clear();
+            state.Adapters.Begin(slices);
             foreach (SequenceSlice slice in slices)
             {
                 slice.Cache.Reserve(slice.Tokens);
@@ -134,6 +135,7 @@ internal sealed class Decoder : IDisposable
 
         // An idle state must not keep what sequences have let go of.
         state.Runs.Clear();
+        state.Adapters.End();
         foreach (SequenceSlice slice in slices)
         {
             slice.Cache.Commit(slice.Tokens);
@@ -187,22 +189,27 @@ internal sealed class Decoder : IDisposable
         for (int layer = 0; layer < _weights.Blocks.Length; layer++)
         {
             BlockWeights block = _weights.Blocks[layer];
+            state.Adapters.Layer = layer;
             tokens.RmsNorm(_ops, _pool, state.Hidden, block.AttentionNorm, Config.RmsNormEps, state.Normed, count, cancel);                // [T, D]
-            Multiply(state, state.Normed, Config.HiddenSize, count, [new(block.Query, block.QueryBias, state.Queries), new(block.Key, block.KeyBias, state.Keys), new(block.Value, block.ValueBias, state.Values)], cancel);
+            Multiply(state, state.Normed, Config.HiddenSize, count, [
+                new(block.Query, block.QueryBias, state.Queries, BlockMatrix.Query),                                                        // [T, H·dh]
+                new(block.Key, block.KeyBias, state.Keys, BlockMatrix.Key), new(block.Value, block.ValueBias, state.Values, BlockMatrix.Value)], cancel);
             state.Store.Run(_ops, _pool, state.Runs, layer, state.Queries, state.Keys, state.Values, state.Cosines, state.Sines, cancel);
             state.Attention.Run(_ops, _pool, state.Runs, layer, Config.SlidingWindow ?? int.MaxValue, state.Queries, state.Attended, cancel); // [T, H·dh]
-            Multiply(state, state.Attended, Config.NumAttentionHeads * Config.HeadDim, count, [new(block.Output, block.OutputBias, state.Branch)], cancel); // [T, D]
+            Multiply(state, state.Attended, Config.NumAttentionHeads * Config.HeadDim, count, [
+                new(block.Output, block.OutputBias, state.Branch, BlockMatrix.Output)], cancel);                                            // [T, D]
 
             tokens.AddThenRmsNorm(_ops, _pool, state.Hidden, state.Branch, block.FeedForwardNorm, Config.RmsNormEps, state.Normed, count, cancel);
-            Multiply(state, state.Normed, Config.HiddenSize, count, [new(block.Gate, block.GateBias, state.Gate), new(block.Up, block.UpBias, state.Up)], cancel); // [T, F]
+            Multiply(state, state.Normed, Config.HiddenSize, count, [
+                new(block.Gate, block.GateBias, state.Gate, BlockMatrix.Gate), new(block.Up, block.UpBias, state.Up, BlockMatrix.Up)], cancel); // [T, F]
             tokens.SwiGlu(_ops, _pool, state.Gate, state.Up, Config.IntermediateSize, count, cancel);
-            Multiply(state, state.Gate, Config.IntermediateSize, count, [new(block.Down, block.DownBias, state.Branch)], cancel);                   // [T, D]
+            Multiply(state, state.Gate, Config.IntermediateSize, count, [new(block.Down, block.DownBias, state.Branch, BlockMatrix.Down)], cancel); // [T, D]
             tokens.Add(_ops, _pool, state.Hidden, state.Branch, Config.HiddenSize, count, cancel);
             tap?.AfterBlock(layer, state.Hidden.Floats(0, checked(count * Config.HiddenSize)));
         }
     }
 
-    // Products of one input, in one dispatch.
+    // Products of one input, in one dispatch, and what adapters add to them.
     private void Multiply(DecoderState state, AlignedBuffer input, int columns, int count, scoped ReadOnlySpan<Projection> projections, CancellationToken cancellationToken)
     {
         state.Input.Set(input, count, columns);
@@ -218,6 +225,11 @@ internal sealed class Decoder : IDisposable
             {
                 state.Tokens.AddBias(_ops, _pool, projection.Output, projection.Bias, count, cancellationToken);
             }
+        }
+
+        if (state.Adapters.IsActive)
+        {
+            state.Adapters.Run(_ops, _pool, input, columns, projections, cancellationToken);
         }
     }
 
@@ -299,6 +311,4 @@ internal sealed class Decoder : IDisposable
             _weights.Memory[i].Release();
         }
     }
-
-    private readonly record struct Projection(WeightMatrix Matrix, float[] Bias, AlignedBuffer Output);
 }

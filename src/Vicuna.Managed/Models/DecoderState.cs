@@ -102,13 +102,16 @@ internal sealed class DecoderState : IDisposable
     /// <summary>Attention as a reusable job.</summary>
     public AttentionJob Attention { get; }
 
+    /// <summary>What the sequences' adapters add; takes memory only where a sequence has some.</summary>
+    public AdapterPass Adapters { get; } = new();
+
     /// <summary>Most threads that the jobs of a pass use.</summary>
     public int MaxThreads
     {
-        set => Matmul.MaxThreads = Embedding.MaxThreads = Tokens.MaxThreads = Store.MaxThreads = Attention.MaxThreads = value;
+        set => Matmul.MaxThreads = Embedding.MaxThreads = Tokens.MaxThreads = Store.MaxThreads = Attention.MaxThreads = Adapters.MaxThreads = value;
     }
 
-    /// <summary>Native memory that a state takes, in bytes.</summary>
+    /// <summary>Native memory that a state takes, in bytes; without that of adapters.</summary>
     public static long MemoryBytes(ModelConfig config, int chunkTokens) => checked(
         (Sizes(config, chunkTokens).Sum() * sizeof(float)) + MatmulInput.PreparedBytes(Math.Max(chunkTokens, LogitsRows), WidestInput(config)));
 
@@ -124,6 +127,7 @@ internal sealed class DecoderState : IDisposable
         }
 
         Input.Dispose();
+        Adapters.Dispose();
     }
 
     private static long[] Sizes(ModelConfig config, int chunkTokens)

@@ -9,10 +9,12 @@ public sealed class AllocationTests
     private const int WarmUpTokens = 20;
     private const int MeasuredTokens = 32;
 
+    private const string Adapted = "with two adapters";
+
     public static TheoryData<string, int> Cases()
     {
         TheoryData<string, int> data = [];
-        foreach (string options in Options.Keys)
+        foreach (string options in Options.Keys.Append(Adapted))
         {
             data.Add(options, 1);
             data.Add(options, 2);
@@ -34,7 +36,12 @@ public sealed class AllocationTests
     public void Next_AfterWarmUp_AllocatesNothing(string options, int threads)
     {
         using LanguageModel model = LanguageModel.Load(PicoVicuna.Folder, new LoadOptions { Threads = threads });
-        using Generator generator = model.CreateGenerator(Options[options]);
+        using TempFolder folder = new();
+        using Generator generator = model.CreateGenerator(options != Adapted ? Options[options] : new GenerationOptions
+        {
+            Temperature = 0,
+            Adapters = [.. new[] { 8, 3 }.Select(rank => model.LoadAdapter(TinyAdapter.Write(folder, TinyAdapter.Random(model.Config, rank, seed: rank))))],
+        });
         // All within one page of the cache (64 positions): a page is native memory, but its owner is an object.
         generator.Append([1, .. Enumerable.Range(300, PromptTokens - 1)]);
         for (int i = 0; i < WarmUpTokens; i++)

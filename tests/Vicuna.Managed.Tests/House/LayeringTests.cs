@@ -42,7 +42,9 @@ public sealed partial class LayeringTests
             new Use("Kernels.Ops", Why: "saving walks through the cache's pages"), new Use("Models"), new Use("Sampling"), new Use("Tokenization")),
         new("Measurement", "times sequences beside the machine's limits; what runs them is behind an interface", new Use("Kernels.Limits"), new Use("Models")),
         new("Adapters", "LoRA adapters: their files, and their factors as the forward pass takes them",
-            new Use("Kernels.Formats"), new Use("Weights"), new Use("Models"),
+            new Use("Kernels.Formats"), new Use("Kernels.Isa"), new Use("Kernels.Memory"),
+            new Use("Kernels.Ops", Why: "the second factor is packed as its kernel reads it, in the model's order of rows"),
+            new Use("Weights"), new Use("Models"),
             new Use("Checkpoints", Only: "FolderSource", Why: "an adapter is a folder of files as a checkpoint is")),
         new("Compression.Scores", "block scores as text"),
         new("Compression.Conversion", "carries tensors and metadata from one file to another; which ones is not decided here",
@@ -52,7 +54,7 @@ public sealed partial class LayeringTests
             new Use("Weights"), new Use("Models"), new Use("Checkpoints")),
         new(Root, "the public face over everything below; of the kernels it knows which instruction set was asked for, and how fast the machine is",
             new Use("Kernels.Isa"), new Use("Kernels.Limits"), new Use("Measurement"), new Use("Weights"), new Use("Tokenization"), new Use("Sampling"), new Use("Chat"), new Use("Models"),
-            new Use("Checkpoints"), new Use("Generation")),
+            new Use("Checkpoints"), new Use("Adapters"), new Use("Generation")),
     ];
 
     // The tool is left out: it is no friend assembly, so the compiler holds it to the public face.
