@@ -17,5 +17,7 @@ internal static class FuzzTargets
         new(PeftConfigTarget.Name, PeftConfigTarget.Seeds, PeftConfigTarget.Run),
         new(PeftTensorsTarget.Name, PeftTensorsTarget.Seeds, PeftTensorsTarget.Run),
         new(BlockScoresTarget.Name, BlockScoresTarget.Seeds, BlockScoresTarget.Run),
+        new(TrainingStateTarget.Name, TrainingStateTarget.Seeds, TrainingStateTarget.Run),
+        new(TrainingDataTarget.Name, TrainingDataTarget.Seeds, TrainingDataTarget.Run),
     ];
 }
