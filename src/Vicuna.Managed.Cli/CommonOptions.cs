@@ -14,6 +14,12 @@ internal sealed class CommonOptions
         HelpName = "PATH",
     };
 
+    private readonly Option<string[]> _models = new("--model")
+    {
+        Description = "A Hugging Face folder or a .gguf file; may be given several times. Default: the embedded model pico-vicuna.",
+        HelpName = "PATH",
+    };
+
     private readonly Option<int?> _threads = OptionsOf.Int("--threads", "Threads that compute. Default: all processors of this process.", 1, 1024);
 
     private readonly Option<int?> _prefillThreads = OptionsOf.Int("--prefill-threads", "Threads that work on prompts. Default: as --threads.", 1, 1024);
@@ -47,7 +53,8 @@ internal sealed class CommonOptions
     /// Whether the verb measures the model itself: keys and values are stored as computed and products are exact then, unless asked for otherwise.
     /// </param>
     /// <param name="sizes">Whether the verb, without running the model, tells how much memory it takes.</param>
-    public CommonOptions(Command command, bool computes, bool measures = false, bool sizes = false)
+    /// <param name="severalModels">Whether the verb takes several models, <see cref="ModelPaths"/>, and not one.</param>
+    public CommonOptions(Command command, bool computes, bool measures = false, bool sizes = false, bool severalModels = false)
     {
         _keyValues = new("--kv")
         {
@@ -64,7 +71,7 @@ internal sealed class CommonOptions
         _isa.AcceptOnlyFromAmong("best", "scalar", "avx2", "avx512");
         _quantize.AcceptOnlyFromAmong("none", "q8", "q4");
         _keyValues.AcceptOnlyFromAmong("f16", "f32", "q8");
-        command.Add(_model);
+        command.Add(severalModels ? _models : _model);
         command.Add(_json);
         if (computes)
         {
@@ -96,9 +103,10 @@ internal sealed class CommonOptions
     };
 
     /// <summary>The model's path, or null for the embedded one.</summary>
-    public string? ModelPath(ParseResult parsed) => parsed.GetValue(_model) is { } path
-        ? path.Length > 0 ? path : throw new WrongUsageException("--model: expected a path, found an empty string.")
-        : null;
+    public string? ModelPath(ParseResult parsed) => parsed.GetValue(_model) is { } path ? NotEmpty(path) : null;
+
+    /// <summary>The models' paths; null for the embedded one.</summary>
+    public IReadOnlyList<string?> ModelPaths(ParseResult parsed) => parsed.GetValue(_models) is { Length: > 0 } paths ? [.. paths.Select(NotEmpty)] : [null];
 
     /// <summary>Quantization at load, as it was asked for.</summary>
     public Quantization Quantize(ParseResult parsed) => parsed.GetValue(_quantize) switch
@@ -127,7 +135,11 @@ internal sealed class CommonOptions
     public LanguageModel Load(ParseResult parsed, CancellationToken cancellationToken) => Load(parsed, null, cancellationToken);
 
     /// <summary>Loads the model that was named, with a conversation template of the caller's.</summary>
-    public LanguageModel Load(ParseResult parsed, IPromptFormatter? formatter, CancellationToken cancellationToken)
+    public LanguageModel Load(ParseResult parsed, IPromptFormatter? formatter, CancellationToken cancellationToken) =>
+        LoadFrom(ModelPath(parsed), parsed, formatter, cancellationToken);
+
+    /// <summary>Loads a model from a path, or the embedded one.</summary>
+    public LanguageModel LoadFrom(string? path, ParseResult parsed, IPromptFormatter? formatter, CancellationToken cancellationToken)
     {
         LoadOptions options = new()
         {
@@ -148,7 +160,7 @@ internal sealed class CommonOptions
                 _ => InstructionSet.Best,
             },
         };
-        LanguageModel model = ModelPath(parsed) is { } path ? LanguageModel.Load(path, options, cancellationToken) : LanguageModel.LoadFiles(EmbeddedModel(), options);
+        LanguageModel model = path is not null ? LanguageModel.Load(path, options, cancellationToken) : LanguageModel.LoadFiles(EmbeddedModel(), options);
         foreach (string warning in model.Info.Warnings)
         {
             Console.Error.WriteLine($"vicuna: warning: {warning}");
@@ -161,4 +173,6 @@ internal sealed class CommonOptions
 
         return model;
     }
+
+    private static string NotEmpty(string path) => path.Length > 0 ? path : throw new WrongUsageException("--model: expected a path, found an empty string.");
 }

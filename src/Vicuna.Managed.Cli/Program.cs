@@ -30,6 +30,7 @@ internal static class Program
             GenerateCommand.Create(),
             ChatCommand.Create(),
             PerplexityCommand.Create(),
+            EvaluateCommand.Create(),
             BenchCommand.Create(),
             SynthCommand.Create(),
             PruneCommand.Create(),

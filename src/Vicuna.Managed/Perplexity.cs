@@ -1,3 +1,4 @@
+using System.Text;
 using Vicuna.Managed.Generation;
 
 namespace Vicuna.Managed;
@@ -80,7 +81,34 @@ public static class Perplexity
             : throw new NonFiniteLogitsException("The logits hold NaN or infinity: the weights or the input are damaged.");
     }
 
-    /// <summary>Cuts a stream of tokens into windows as the Shortened LLaMA paper's code does (Nota-NetsPresso/shortened-llm, src/dataset.py).</summary>
+    /// <summary>
+    /// Makes one text of a corpus that is published as lines, as evaluations do that read it from Hugging Face: a row a line, joined by <c>"\n\n"</c>.
+    /// In the rows of WikiText (<c>wikitext</c>) lines keep their line ends, and those of nothing but whitespace are empty; the rows of the Penn
+    /// Treebank (<c>ptb_text_only</c>) are lines without whitespace at both ends.
+    /// </summary>
+    /// <param name="text">The file's text: for WikiText-2 <c>wiki.test.raw</c>, for the Penn Treebank <c>ptb.valid.txt</c>.</param>
+    /// <param name="trim">False for WikiText, true for the Penn Treebank.</param>
+    /// <returns>The text to be encoded.</returns>
+    public static string JoinLines(string text, bool trim)
+    {
+        ArgumentNullException.ThrowIfNull(text);
+        text = text.Replace("\r\n", "\n", StringComparison.Ordinal);
+        StringBuilder joined = new(text.Length + (text.Length / 8));
+        for (int at = 0; at < text.Length;)
+        {
+            int end = text.IndexOf('\n', at) + 1;
+            ReadOnlySpan<char> line = text.AsSpan(at, (end > 0 ? end : text.Length) - at);
+            joined.Append(at > 0 ? "\n\n" : string.Empty).Append(trim ? line.Trim() : line.IsWhiteSpace() ? [] : line);
+            at += line.Length;
+        }
+
+        return joined.ToString();
+    }
+
+    /// <summary>
+    /// Cuts a stream of tokens into windows as the Shortened LLaMA paper's code does (Nota-NetsPresso/shortened-llm, src/dataset.py). The first id of a
+    /// window is predicted by nothing: of windows of 128 tokens, 127 are predicted with the beginning-of-sequence id once, and all 128 with it in every window.
+    /// </summary>
     /// <param name="tokens">The text's ids, without a beginning-of-sequence id.</param>
     /// <param name="windowTokens">Tokens per window, 2 or more; what is left at the end is dropped.</param>
     /// <param name="bosId">The beginning-of-sequence id.</param>
