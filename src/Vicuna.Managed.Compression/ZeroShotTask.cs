@@ -80,7 +80,7 @@ public sealed class ZeroShotTask
     {
         ArgumentException.ThrowIfNullOrEmpty(path);
         string labels = Path.Combine(Path.GetDirectoryName(path) ?? string.Empty, Path.GetFileNameWithoutExtension(path) + LabelsEnding);
-        return Parse(ReadAll(path), path, options, File.Exists(labels) ? ReadAll(labels) : null, labels);
+        return Parse(ReadAll(path), path, options, File.Exists(labels) ? ReadAll(labels) : (ReadOnlyMemory<byte>?)null, labels);
     }
 
     /// <summary>Reads a task from memory.</summary>

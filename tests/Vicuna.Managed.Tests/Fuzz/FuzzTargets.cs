@@ -19,5 +19,6 @@ internal static class FuzzTargets
         new(BlockScoresTarget.Name, BlockScoresTarget.Seeds, BlockScoresTarget.Run),
         new(TrainingStateTarget.Name, TrainingStateTarget.Seeds, TrainingStateTarget.Run),
         new(TrainingDataTarget.Name, TrainingDataTarget.Seeds, TrainingDataTarget.Run),
+        new(ZeroShotTaskTarget.Name, ZeroShotTaskTarget.Seeds, ZeroShotTaskTarget.Run),
     ];
 }
