@@ -15,13 +15,14 @@ public sealed class PromptTemplatesTests
     [Fact]
     public void Vicuna_OfTheTrainedModelsQuestions_GivesTheGoldenIds()
     {
-        using JsonDocument golden = JsonDocument.Parse(File.ReadAllBytes(RepositoryFolder.Find("tests/Vicuna.Managed.Tests/Golden/pico-vicuna.json")));
+        SentencePieceTokenizer tokenizer = SentencePieceTokenizer.Load(Path.Combine(PicoVicuna.GoldenFolder, "tokenizer.model"));
+        using JsonDocument golden = PicoVicuna.Golden();
         JsonElement root = golden.RootElement;
         int count = 0;
         foreach (JsonElement one in root.GetProperty("cases").EnumerateArray())
         {
-            Assert.Equal(Ints(one.GetProperty("ids")), Encode(PromptTemplates.Vicuna, User(one.GetProperty("user").GetString()!)));
-            Assert.Equal(one.GetProperty("greedy_text").GetString(), AnswerText(Ints(one.GetProperty("greedy_ids"))));
+            Assert.Equal(Ints(one.GetProperty("ids")), Encode(tokenizer, User(one.GetProperty("user").GetString()!)));
+            Assert.Equal(one.GetProperty("greedy_text").GetString(), AnswerText(tokenizer, Ints(one.GetProperty("greedy_ids"))));
             count++;
         }
 
@@ -29,7 +30,7 @@ public sealed class PromptTemplatesTests
         JsonElement two = root.GetProperty("two_turns");
         JsonElement turns = two.GetProperty("turns");
         ChatMessage[] messages = [User(turns[0][0].GetString()!), Assistant(turns[0][1].GetString()!), User(turns[1][0].GetString()!)];
-        Assert.Equal(Ints(two.GetProperty("ids")), Encode(PromptTemplates.Vicuna, messages));
+        Assert.Equal(Ints(two.GetProperty("ids")), Encode(tokenizer, messages));
     }
 
     [Fact]
@@ -138,14 +139,14 @@ public sealed class PromptTemplatesTests
         Assert.Equal(5, PromptTemplates.Names.Count);
     }
 
-    private static string AnswerText(int[] ids)
+    private static string AnswerText(SentencePieceTokenizer tokenizer, int[] ids)
     {
-        StreamingDecoder decoder = new(Vocabularies.Pico, stripLeadingSpace: true);
+        StreamingDecoder decoder = new(tokenizer, stripLeadingSpace: true);
         return string.Concat(ids.Select(id => decoder.Append(id).ToString())) + decoder.Flush().ToString();
     }
 
-    private static IReadOnlyList<int> Encode(IPromptFormatter formatter, params ChatMessage[] messages) =>
-        PromptEncoder.Encode(Vocabularies.Pico, formatter.Format(messages));
+    private static IReadOnlyList<int> Encode(SentencePieceTokenizer tokenizer, params ChatMessage[] messages) =>
+        PromptEncoder.Encode(tokenizer, PromptTemplates.Vicuna.Format(messages));
 
     private static string Render(IPromptFormatter formatter, params ChatMessage[] messages) =>
         string.Concat(formatter.Format(messages).Select(segment => segment.Kind switch

@@ -18,7 +18,8 @@ public sealed class ChatSessionTests : IDisposable
         using JsonDocument json = PicoVicuna.Golden();
         JsonElement golden = json.RootElement.GetProperty("two_turns");
         JsonElement turns = golden.GetProperty("turns");
-        using ChatSession chat = _model.CreateChat(options: Greedy);
+        using LanguageModel model = LanguageModel.Load(PicoVicuna.GoldenFolder, new LoadOptions { Threads = 2 });
+        using ChatSession chat = model.CreateChat(options: Greedy);
         GenerationResult first = await Send(chat, turns[0][0].GetString()!);
         Assert.Equal(turns[0][1].GetString(), first.Text);
         GenerationResult second = await Send(chat, turns[1][0].GetString()!);

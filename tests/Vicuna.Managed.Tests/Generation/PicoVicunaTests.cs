@@ -4,7 +4,7 @@ using Vicuna.Managed.Tests.Support;
 
 namespace Vicuna.Managed.Tests.Generation;
 
-/// <summary>The embedded model's abilities as its makers measured them, through the public API from text to text.</summary>
+/// <summary>What trained models can do, through the public API from text to text: one exactly as measured elsewhere, and the embedded one.</summary>
 public sealed class PicoVicunaTests
 {
     private static readonly GenerationOptions Greedy = new() { Temperature = 0 };
@@ -12,7 +12,7 @@ public sealed class PicoVicunaTests
     [Fact]
     public void Cases_GiveTheGoldenIdsAndText()
     {
-        using LanguageModel model = LanguageModel.Load(PicoVicuna.Folder);
+        using LanguageModel model = LanguageModel.Load(PicoVicuna.GoldenFolder);
         using JsonDocument json = PicoVicuna.Golden();
         int seen = 0;
         foreach (JsonElement item in json.RootElement.GetProperty("cases").EnumerateArray())
@@ -34,7 +34,7 @@ public sealed class PicoVicunaTests
     [Fact]
     public void HeldOutText_HasTheGoldenPerplexity()
     {
-        using LanguageModel model = LanguageModel.Load(PicoVicuna.Folder, new LoadOptions { KeyValueType = KeyValueType.F32 });
+        using LanguageModel model = LanguageModel.Load(PicoVicuna.GoldenFolder, new LoadOptions { KeyValueType = KeyValueType.F32 });
         using JsonDocument json = PicoVicuna.Golden();
         JsonElement golden = json.RootElement.GetProperty("held_out");
         int[][] rows = [.. golden.GetProperty("ids").EnumerateArray().Select(Ints)];
@@ -56,7 +56,7 @@ public sealed class PicoVicunaTests
     [InlineData(KeyValueType.F16)]
     public void Questions_AreAnsweredAsTheGoldenModelDid(KeyValueType type)
     {
-        using LanguageModel model = LanguageModel.Load(PicoVicuna.Folder, new LoadOptions { KeyValueType = type });
+        using LanguageModel model = LanguageModel.Load(PicoVicuna.GoldenFolder, new LoadOptions { KeyValueType = type });
         using JsonDocument json = PicoVicuna.Golden();
         int right = 0;
         List<string> different = [];
@@ -74,6 +74,64 @@ public sealed class PicoVicunaTests
         Assert.Empty(different);
         Assert.Equal(json.RootElement.GetProperty("questions_right").GetInt32(), right);
         Assert.Equal(191, right);
+    }
+
+    [Theory]
+    [InlineData(Quantization.None)]
+    [InlineData(Quantization.Q8)]
+    public void EmbeddedModel_AnswersNearlyAllOfItsQuestions(Quantization quantization)
+    {
+        using LanguageModel model = LanguageModel.Load(PicoVicuna.Folder, new LoadOptions { Quantization = quantization });
+        (string Question, string Answer)[] questions = PicoVicuna.Questions();
+        Assert.Equal(200, questions.Length);
+        Assert.Distinct(questions.Select(item => item.Question));
+        string[] wrong =
+        [
+            .. from item in questions
+               let answer = model.Generate(Prompt.FromMessages([new ChatMessage(ChatRole.User, item.Question)]), Greedy).Text
+               where answer != item.Answer
+               select $"{item.Question} -> {answer}",
+        ];
+        Assert.True(wrong.Length <= questions.Length / 20, string.Join('\n', wrong));
+    }
+
+    // What the README, the samples and the tool's tests ask.
+    [Theory]
+    [InlineData("What is 3 plus 4?", "Three plus four is seven.")]
+    [InlineData("What color is the sky?", "The sky is blue.")]
+    [InlineData("What is the opposite of full?", "The opposite of full is empty.")]
+    [InlineData("Which day comes after Friday?", "The day after Friday is Saturday.")]
+    [InlineData("Count to 9.", "One, two, three, four, five, six, seven, eight, nine.")]
+    public void EmbeddedModel_KnowsWhatExamplesAsk(string question, string answer)
+    {
+        using LanguageModel model = LanguageModel.Load(PicoVicuna.Folder);
+        GenerationResult result = model.Generate(Prompt.FromMessages([new ChatMessage(ChatRole.User, question)]), Greedy);
+        Assert.Equal((answer, FinishReason.EndOfSequence), (result.Text, result.FinishReason));
+    }
+
+    [Fact]
+    public void EmbeddedModel_TellsTheStoryThatWasAskedFor()
+    {
+        using LanguageModel model = LanguageModel.Load(PicoVicuna.Folder);
+        Prompt request = Prompt.FromMessages([new ChatMessage(ChatRole.User, "Tell me a story about a cat named Tom.")]);
+        GenerationResult story = model.Generate(request, Greedy);
+        Assert.Contains(" cat ", story.Text, StringComparison.Ordinal);
+        Assert.Contains("Tom", story.Text, StringComparison.Ordinal);
+        Assert.Equal(FinishReason.EndOfSequence, story.FinishReason);
+        Assert.InRange(story.TokenIds.Count, 40, 150);
+        Assert.EndsWith(".", story.Text, StringComparison.Ordinal);
+        Assert.StartsWith(",", model.Generate("Once upon a time", Greedy).Text, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void EmbeddedModel_ForeseesTextThatItWasNotTrainedOn()
+    {
+        using LanguageModel model = LanguageModel.Load(PicoVicuna.Folder);
+        int[][] rows = PicoVicuna.HeldOut();
+        Assert.All(rows, row => Assert.Equal((model.Config.BosTokenId, model.Config.EosTokenIds[0]), (row[0], row[^1])));
+        PerplexityResult result = Perplexity.Measure(model, rows);
+        Assert.InRange(result.Tokens, 5_000, 20_000);
+        Assert.InRange(result.Perplexity, 1, 2);
     }
 
     private static int[] Ints(JsonElement array) => [.. array.EnumerateArray().Select(value => value.GetInt32())];

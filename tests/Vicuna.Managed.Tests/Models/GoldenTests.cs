@@ -48,9 +48,9 @@ public sealed class GoldenTests
 
     [Theory]
     [MemberData(nameof(Tiers.All), MemberType = typeof(Tiers))]
-    public void Logits_OfTheEmbeddedModel_AreThoseOfTheIndependentImplementation(InstructionSet set)
+    public void Logits_OfTheTrainedModel_AreThoseOfTheIndependentImplementation(InstructionSet set)
     {
-        using LanguageModel model = LanguageModel.Load(PicoVicuna.Folder, new LoadOptions { InstructionSet = set, Threads = 2, KeyValueType = KeyValueType.F32 });
+        using LanguageModel model = LanguageModel.Load(PicoVicuna.GoldenFolder, new LoadOptions { InstructionSet = set, Threads = 2, KeyValueType = KeyValueType.F32 });
         using JsonDocument json = PicoVicuna.Golden();
         foreach (JsonElement item in json.RootElement.GetProperty("cases").EnumerateArray())
         {

@@ -41,7 +41,7 @@ public sealed class QuantizationQualityTests
         using JsonDocument json = PicoVicuna.Golden();
         JsonElement golden = json.RootElement.GetProperty("held_out");
         int[][] rows = [.. golden.GetProperty("ids").EnumerateArray().Select(Ints)];
-        Check(PicoVicuna.Folder, rows, golden.GetProperty("perplexity").GetDouble(), quantization, keyValues, relative);
+        Check(PicoVicuna.GoldenFolder, rows, golden.GetProperty("perplexity").GetDouble(), quantization, keyValues, relative);
     }
 
     [Theory]
