@@ -4,7 +4,7 @@
 //   dotnet run -c Release --project samples/PicoVicuna -- --out DIR --corpus-only  all but the weights, and the corpus as text: DIR/corpus.txt
 //   dotnet run -c Release --project samples/PicoVicuna -- --evaluate MODEL         examines a checkpoint
 //
-// --documents N, --steps N and --minutes N make less of it.
+// --documents N makes less of it. An interrupted training goes on when it is called again.
 using System.Buffers;
 using System.Diagnostics;
 using System.Globalization;
@@ -19,7 +19,6 @@ string? outFolder = null;
 string? evaluated = null;
 bool corpusOnly = false;
 int documents = Recipe.Documents;
-TrainingLimits limits = new(null, null);
 for (int i = 0; i < args.Length; i++)
 {
     string? value = i + 1 < args.Length ? args[i + 1] : null;
@@ -34,12 +33,6 @@ for (int i = 0; i < args.Length; i++)
             break;
         case "--documents" when isNumber:
             documents = number;
-            break;
-        case "--steps" when isNumber:
-            limits = limits with { Steps = number };
-            break;
-        case "--minutes" when isNumber:
-            limits = limits with { Time = TimeSpan.FromMinutes(number) };
             break;
         case "--corpus-only":
             corpusOnly = true;
@@ -79,7 +72,7 @@ try
             return 0;
         }
 
-        Training.Run(Recipe.Config, samples, folder, limits, Console.WriteLine, interrupt.Token);
+        Training.Run(Recipe.Config, samples, folder, Console.WriteLine, interrupt.Token);
         evaluated = folder;
     }
 
@@ -90,7 +83,7 @@ catch (OperationCanceledException)
 {
     return 130;
 }
-catch (Exception exception) when (exception is ModelFormatException or IOException or UnauthorizedAccessException or NotSupportedException)
+catch (Exception exception) when (exception is ModelFormatException or IOException or UnauthorizedAccessException)
 {
     Console.Error.WriteLine(exception.Message);
     return 1;
@@ -134,6 +127,6 @@ static void WriteExamination(Corpus corpus, SentencePieceTokenizer tokenizer, st
 
 static int Usage()
 {
-    Console.Error.WriteLine("PicoVicuna --out DIR [--corpus-only] [--documents N] [--steps N] [--minutes N], or PicoVicuna --evaluate MODEL");
+    Console.Error.WriteLine("PicoVicuna --out DIR [--corpus-only] [--documents N], or PicoVicuna --evaluate MODEL");
     return 2;
 }

@@ -37,6 +37,18 @@ internal static class Recipe
         EosTokenIds = [2],
     };
 
+    /// <summary>How it is trained.</summary>
+    public static ModelTrainingOptions Training { get; } = new()
+    {
+        LearningRate = 3e-3,
+        WarmupSteps = 100,
+        BatchSize = 16,
+        MicroBatchSize = 8,
+        ValidationSamples = 200,
+        Seed = Seed,
+        Resume = true,
+    };
+
     /// <summary>The config.json.</summary>
     public static string ConfigJson { get; } =
         """

@@ -1,3 +1,4 @@
+using Vicuna.Managed.Compression.Backprop;
 using Vicuna.Managed.Compression.Training;
 
 namespace Vicuna.Managed.Compression;
@@ -35,34 +36,9 @@ public static class LoraTrainer
         ArgumentException.ThrowIfNullOrEmpty(folder);
         options ??= new HealOptions();
         options.Check();
-        CheckSamples(model, data);
+        SampleChecks.Check(data, model.Config.VocabSize, model.ContextLength);
         string identity = Convert.ToHexStringLower(model.Decoder.Fingerprint);
-        ITrainableModel trainable = TrainableModels.Lora(model, options);
-        try
-        {
-            return LoraRun.Train(trainable, identity, model.Info.Path, data, folder, options, progress, cancellationToken);
-        }
-        finally
-        {
-            (trainable as IDisposable)?.Dispose();
-        }
-    }
-
-    private static void CheckSamples(LanguageModel model, IReadOnlyList<TrainingSample> data)
-    {
-        for (int i = 0; i < data.Count; i++)
-        {
-            TrainingSample sample = data[i] ?? throw new ArgumentException($"Sample {i}: expected a sample, found null.", nameof(data));
-            if (sample.Ids.Count > model.ContextLength)
-            {
-                throw new ArgumentException($"Sample {i}: expected at most the {model.ContextLength} tokens of the context, found {sample.Ids.Count}.", nameof(data));
-            }
-
-            int id = sample.Ids.FirstOrDefault(id => id < 0 || id >= model.Config.VocabSize);
-            if (id < 0 || id >= model.Config.VocabSize)
-            {
-                throw new ArgumentException($"Sample {i}: expected ids of 0 to {model.Config.VocabSize - 1}, found {id}.", nameof(data));
-            }
-        }
+        using LoraModel trainable = new(model, new LoraModelOptions(options.Rank, options.Alpha, options.Dropout, options.TargetModules, options.Seed));
+        return LoraRun.Train(trainable, identity, model.Info.Path, data, folder, options, progress, cancellationToken);
     }
 }
