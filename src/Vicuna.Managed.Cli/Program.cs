@@ -1,5 +1,6 @@
 using System.CommandLine;
 using Vicuna.Managed.Cli.Commands;
+using Vicuna.Managed.Compression;
 
 namespace Vicuna.Managed.Cli;
 
@@ -34,6 +35,7 @@ internal static class Program
             BenchCommand.Create(),
             SynthCommand.Create(),
             PruneCommand.Create(),
+            HealCommand.Create(),
         };
         root.Directives.Clear();
 
@@ -82,7 +84,7 @@ internal static class Program
 
     private static bool IsExpected(Exception exception) =>
         exception is ModelFormatException or IOException or UnauthorizedAccessException or ArgumentException or ContextLengthExceededException
-            or NonFiniteLogitsException or InvalidDataException or PlatformNotSupportedException or OutOfMemoryException;
+            or NonFiniteLogitsException or TrainingFailedException or InvalidDataException or PlatformNotSupportedException or OutOfMemoryException;
 
     // .NET appends the parameter's name and the actual value to argument errors; the messages name both already.
     private static string OneLine(string message)

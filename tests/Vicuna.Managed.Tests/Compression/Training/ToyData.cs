@@ -11,6 +11,13 @@ internal static class ToyData
         return [.. Enumerable.Range(0, count).Select(_ => Sample(random, vocabulary))];
     }
 
+    /// <summary>Sequences in which there is nothing to learn.</summary>
+    public static TrainingSample[] Noise()
+    {
+        Random random = new(6);
+        return [.. Enumerable.Range(0, 60).Select(_ => new TrainingSample([.. Enumerable.Range(0, 6).Select(_ => random.Next(16))], promptTokens: 1))];
+    }
+
     private static TrainingSample Sample(Random random, int vocabulary)
     {
         int[] ids = new int[random.Next(3, 12)];
