@@ -58,7 +58,9 @@ internal sealed class EvaluatedModel(string name, string? path, LanguageModel mo
 
         foreach (ZeroShotResult task in _tasks)
         {
-            Line($"{_row.Name}: {task.Task}: accuracy {task.Accuracy:P2} ± {task.AccuracyStandardError:P2}, normalized {task.AccuracyNormalized:P2} ± {task.AccuracyNormalizedStandardError:P2}, {task.Items} items");
+            string plain = Percent(task.Accuracy, task.AccuracyStandardError);
+            string normalized = Percent(task.AccuracyNormalized, task.AccuracyNormalizedStandardError);
+            Line($"{_row.Name}: {task.Task}: accuracy {plain}, normalized {normalized}, {task.Items} items");
             if (task.CutItems > 0)
             {
                 Console.Error.WriteLine($"vicuna: warning: {task.Task}: the contexts of {task.CutItems} items were cut from the left to fit the model's.");
@@ -113,6 +115,9 @@ internal sealed class EvaluatedModel(string name, string? path, LanguageModel mo
 
         json.WriteEndObject();
     }
+
+    private static string Percent(double accuracy, double error) =>
+        string.Create(CultureInfo.InvariantCulture, $"{100 * accuracy:0.00} ± {100 * error:0.00} %");
 
     private static void Line(FormattableString text) => Console.WriteLine(FormattableString.Invariant(text));
 }

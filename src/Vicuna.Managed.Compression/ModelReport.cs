@@ -70,7 +70,7 @@ public sealed class ModelReport
         void Line(IEnumerable<string> cells) => text.Append("| ").AppendJoin(" | ", cells.Select(Escape)).Append(" |\n");
     }
 
-    /// <summary>The report as comma-separated values (RFC 4180 with line feeds), for programs: numbers as exact as they were measured, accuracies in percent.</summary>
+    /// <summary>The report as comma-separated values (RFC 4180, line feeds), for programs: numbers with all their digits, accuracies in percent.</summary>
     public string ToCsv()
     {
         StringBuilder text = new();
@@ -94,7 +94,7 @@ public sealed class ModelReport
         string csvPath = Path.ChangeExtension(markdownPath, ".csv");
         if (csvPath.Equals(markdownPath, StringComparison.OrdinalIgnoreCase))
         {
-            throw new ArgumentException($"{markdownPath}: expected the name of the Markdown file, such as report.md, found one that ends in .csv.", nameof(markdownPath));
+            throw new ArgumentException($"{markdownPath}: expected the name of the Markdown file, found one that ends in .csv.", nameof(markdownPath));
         }
 
         (string Path, string Temporary, string Text)[] files = [File(markdownPath, ToMarkdown()), File(csvPath, ToCsv())];
@@ -133,7 +133,10 @@ public sealed class ModelReport
 
     private string[] Heads() =>
     [
-        "model", "parameters", "blocks", .. _corpora.Select(name => $"{name} ppl"), .. _tasks.Select(name => $"{name} %"), .. _tasks.Length > 0 ? ["mean %"] : Array.Empty<string>(),
+        "model", "parameters", "blocks",
+        .. _corpora.Select(name => $"{name} ppl"),
+        .. _tasks.Select(name => $"{name} %"),
+        .. _tasks.Length > 0 ? ["mean %"] : Array.Empty<string>(),
         .. _hasSpeed ? ["tokens/s"] : Array.Empty<string>(),
     ];
 

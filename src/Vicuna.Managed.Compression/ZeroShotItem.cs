@@ -12,7 +12,7 @@ public sealed class ZeroShotItem
         ArgumentNullException.ThrowIfNull(choices);
         if (choices.Count < 2 || (uint)answer >= (uint)choices.Count)
         {
-            throw new ArgumentException($"Expected two or more choices and the right one among them, found {choices.Count} and number {answer}.", nameof(choices));
+            throw new ArgumentException($"Expected two or more choices, the right one among them, found {choices.Count} and number {answer}.", nameof(choices));
         }
 
         Choices = [.. choices];

@@ -3,25 +3,42 @@ using Vicuna.Managed.Compression.Evaluation;
 namespace Vicuna.Managed.Compression;
 
 /// <summary>
-/// Questions with answers to choose from, read from a dataset's own JSONL file: a JSON object a line, blank lines left out. What the model sees is what
-/// EleutherAI's lm-evaluation-harness shows it, without examples:
+/// Questions with answers to choose from, read from a dataset's own JSONL file: a JSON object a line, blank lines left out. What the model sees is
+/// what EleutherAI's lm-evaluation-harness shows it, without examples:
 /// <list type="bullet">
-/// <item><description>BoolQ, <c>question, passage, answer</c> (or <c>label</c>), true or false, 1 or 0: context <c>{passage}\nQuestion: {question}?\nAnswer:</c>, choices no and yes.
-/// The passage is taken as the file has it: SuperGLUE's copy of BoolQ, which the harness uses, has <c>{title} -- </c> in front of it, BoolQ's own file has not.</description></item>
-/// <item><description>PIQA, <c>goal, sol1, sol2</c> and <c>label</c>, 0 or 1; without <c>label</c> the labels stand in <c>{name}-labels.lst</c> beside <c>{name}.jsonl</c>, a line each:
-/// <c>Question: {goal}\nAnswer:</c>.</description></item>
-/// <item><description>HellaSwag, <c>activity_label, ctx_a, ctx_b, endings, label</c>: <c>{activity_label}: {ctx_a} {ctx_b}</c>, ctx_b with its first letter large and all others small; context and endings
-/// without whitespace at both ends, <c> [title]</c> made <c>. </c>, anything in brackets taken out, then two spaces made one.</description></item>
-/// <item><description>WinoGrande, <c>sentence</c> with a blank <c>_</c>, <c>option1, option2, answer</c> 1 or 2: the contexts are the sentence up to the blank with each option in its place, and what is scored is the
-/// rest of the sentence, the same for both.</description></item>
-/// <item><description>ARC, <c>question</c> (a string, or <c>{stem, choices}</c>), <c>choices</c> and <c>answerKey</c>: <c>Question: {question}\nAnswer:</c>.</description></item>
-/// <item><description>OpenBookQA, <c>question_stem</c> or <c>question {stem, choices}</c>, <c>choices</c> and <c>answerKey</c>: the stem alone.</description></item>
-/// <item><description>Multiple choice: one of <c>context, question, prompt</c>, a string, used as given; one of <c>choices, options, endings</c>; and one of <c>answer, label, gold</c>: the right choice's
-/// index counted from 0, as a number or in digits, or its letter, A for the first.</description></item>
+/// <item><description>
+/// BoolQ, <c>question, passage</c> and <c>answer</c> or <c>label</c> (true or false, 1 or 0): context <c>{passage}\nQuestion: {question}?\nAnswer:</c>,
+/// choices no and yes. The passage is taken as the file has it. SuperGLUE's copy, which the harness uses, has <c>{title} -- </c> in front of it;
+/// BoolQ's own file has not, and gives somewhat other numbers.
+/// </description></item>
+/// <item><description>
+/// PIQA, <c>goal, sol1, sol2</c> and <c>label</c>, 0 or 1: <c>Question: {goal}\nAnswer:</c>. Without <c>label</c> the labels stand in
+/// <c>{name}-labels.lst</c> beside <c>{name}.jsonl</c>, a line each.
+/// </description></item>
+/// <item><description>
+/// HellaSwag, <c>activity_label, ctx_a, ctx_b, endings, label</c>: <c>{activity_label}: {ctx_a} {ctx_b}</c>, ctx_b with its first letter large and all
+/// others small. Context and endings are without whitespace at both ends, <c> [title]</c> is made <c>. </c>, what is in brackets is taken out, and
+/// then two spaces are made one.
+/// </description></item>
+/// <item><description>
+/// WinoGrande, <c>sentence</c> with a blank <c>_</c>, <c>option1, option2, answer</c> 1 or 2: the contexts are the sentence up to the blank with each
+/// option in its place, and what is scored is the rest of the sentence, the same for both.
+/// </description></item>
+/// <item><description>
+/// ARC, <c>question</c> and <c>choices</c> (or <c>question {stem, choices}</c>) and <c>answerKey</c>: <c>Question: {question}\nAnswer:</c>.
+/// </description></item>
+/// <item><description>
+/// OpenBookQA, <c>question_stem</c> and <c>choices</c> (or <c>question {stem, choices}</c>) and <c>answerKey</c>: the stem alone.
+/// </description></item>
+/// <item><description>
+/// Multiple choice: one of <c>context, question, prompt</c>, a string, used as given; one of <c>choices, options, endings</c>; one of
+/// <c>answer, label, gold</c>, the right choice's index counted from 0, as a number or in digits, or its letter, A for the first.
+/// </description></item>
 /// </list>
-/// Choices are strings, objects <c>{text, label}</c>, or, as Hugging Face exports them, an object <c>{text: [], label: []}</c>; where they have labels, an answer in text is first looked for
-/// among these. ARC's and OpenBookQA's answers that are no label are a letter, or a number counted from 1.
-/// A choice follows its context after one space. Multiple choice leaves that space out where the context is empty or ends in whitespace, or the choice begins with it.
+/// Choices are strings, objects <c>{text, label}</c>, or, as Hugging Face exports them, an object <c>{text: [], label: []}</c>. Where they have labels, an
+/// answer that is a string is first looked for among these. In ARC and OpenBookQA, what is no label is a letter, or a number counted from 1.
+/// A choice follows its context after one space. In multiple choice there is none where the context is empty or ends in whitespace, or the choice
+/// begins with it. <see cref="ZeroShotTaskKind.Auto"/> knows the kinds by these names, and tells ARC from OpenBookQA, where the forms are the same, by the id.
 /// </summary>
 public sealed class ZeroShotTask
 {
@@ -30,7 +47,7 @@ public sealed class ZeroShotTask
 
     /// <summary>Makes a task from items.</summary>
     /// <param name="name">What it is called in reports.</param>
-    /// <param name="kind">Its kind, which decides on <see cref="ReportsNormalized"/>; not <see cref="ZeroShotTaskKind.Auto"/> or <see cref="ZeroShotTaskKind.Arc"/>.</param>
+    /// <param name="kind">Its kind, which decides on <see cref="ReportsNormalized"/>; one that leaves nothing open.</param>
     /// <param name="items">The questions, one or more.</param>
     /// <exception cref="ArgumentException">There is no item, or the kind leaves something open.</exception>
     public ZeroShotTask(string name, ZeroShotTaskKind kind, IReadOnlyList<ZeroShotItem> items)

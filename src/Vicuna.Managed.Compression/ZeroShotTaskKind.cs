@@ -21,7 +21,7 @@ public enum ZeroShotTaskKind
     /// <summary>WinoGrande (Sakaguchi et al. 2019): which of two words a sentence means.</summary>
     Winogrande,
 
-    /// <summary>ARC (Clark et al. 2018): <see cref="ArcChallenge"/> if the file's name holds "challenge" in any case, <see cref="ArcEasy"/> otherwise.</summary>
+    /// <summary>ARC (Clark et al. 2018): <see cref="ArcChallenge"/> if the file's name holds "challenge", <see cref="ArcEasy"/> otherwise.</summary>
     Arc,
 
     /// <summary>The easy questions of ARC, from grade-school science.</summary>

@@ -9,6 +9,8 @@ public sealed record ZeroShotTaskOptions
     /// <summary>Most items, 1 or more: the first ones of the file. Default: all.</summary>
     public int? Limit { get; init; }
 
-    /// <summary>False (the default): a line that is not of the form ends the reading. True: it is left out and counted in <see cref="ZeroShotTask.BrokenLines"/>.</summary>
+    /// <summary>
+    /// False (the default): a line that is not of the form ends the reading. True: it is left out and counted in <see cref="ZeroShotTask.BrokenLines"/>.
+    /// </summary>
     public bool SkipBroken { get; init; }
 }

@@ -33,14 +33,19 @@ internal static class EvaluateCommand
         Option<string[]> taskFiles = new("--task") { Description = "A dataset's JSONL file; may be given several times.", HelpName = "PATH" };
         Option<string[]> kinds = new("--kind")
         {
-            Description = "What the task's lines are: arc is arc-challenge where the file's name says so; multiple-choice is {\"context\" or \"question\" or \"prompt\": text, "
-                + "\"choices\" or \"options\" or \"endings\": [texts], \"answer\" or \"label\" or \"gold\": index from 0, or letter}, the choice after the context and one space. "
+            Description = "What the task's lines are: arc is arc-challenge where the file's name says so; multiple-choice is "
+                + "{\"context\" or \"question\" or \"prompt\": text, \"choices\" or \"options\" or \"endings\": [texts], "
+                + "\"answer\" or \"label\" or \"gold\": index from 0, or letter}, the choice after the context and one space. "
                 + "Once for all tasks, or once for each. Default: auto, told by the first line.",
         };
         kinds.AcceptOnlyFromAmong([.. Kinds.Keys]);
         Option<int?> limit = OptionsOf.Int("--limit", "Items of each task, the first ones. Default: all.", 1, int.MaxValue);
-        Option<bool> skipBroken = new("--skip-broken") { Description = "Leave out lines that are broken, and count them; by default the first one ends the run." };
-        Option<string[]> texts = new("--perplexity") { Description = "A UTF-8 text whose perplexity is measured too; may be given several times.", HelpName = "PATH" };
+        Option<bool> skipBroken = new("--skip-broken") { Description = "Leave out broken lines, and count them. Default: the first one ends the run." };
+        Option<string[]> texts = new("--perplexity")
+        {
+            Description = "A UTF-8 text whose perplexity is measured too; may be given several times.",
+            HelpName = "PATH",
+        };
         Option<string[]> lines = new("--lines") { Description = PerplexityCommand.LinesDescription + " Once for all texts, or once for each. Default: none." };
         lines.AcceptOnlyFromAmong(LineModes);
         Option<int?> window = OptionsOf.Int("--window", $"Tokens per window of a text. Default: {PerplexityCommand.DefaultWindow}.", 2, int.MaxValue);
@@ -72,7 +77,8 @@ internal static class EvaluateCommand
 
             ZeroShotTask[] tasks = [.. taskPaths.Select((path, i) => ZeroShotTask.Load(
                 path, new ZeroShotTaskOptions { Kind = Kinds[kindNames[i]], Limit = parsed.GetValue(limit), SkipBroken = parsed.GetValue(skipBroken) }))];
-            EvaluatedText[] corpora = [.. textPaths.Select((path, i) => new EvaluatedText(Path.GetFileNameWithoutExtension(path), PerplexityCommand.ReadText(path, lineModes[i])))];
+            EvaluatedText[] corpora =
+                [.. textPaths.Select((path, i) => new EvaluatedText(Path.GetFileNameWithoutExtension(path), PerplexityCommand.ReadText(path, lineModes[i])))];
             RequireDifferent("--task", tasks.Select(task => task.Name));
             RequireDifferent("--perplexity", corpora.Select(text => text.Name));
             foreach (ZeroShotTask task in tasks.Where(task => task.BrokenLines > 0))

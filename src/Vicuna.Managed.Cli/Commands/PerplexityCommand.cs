@@ -11,8 +11,9 @@ internal static class PerplexityCommand
 
     /// <summary>What <c>--lines</c> does.</summary>
     public const string LinesDescription =
-        "How a text file is read: none as it is; keep and trim for a corpus published as lines, which are joined by blank lines as Nota's code joins the rows of the dataset: "
-        + "keep for WikiText-2's wiki.test.raw (lines keep their ends), trim for the Penn Treebank's ptb.valid.txt (lines without whitespace at both ends).";
+        "How a text file is read: none as it is; keep and trim for a corpus published as lines, which are joined by blank lines as Nota's code "
+        + "joins the rows of the dataset: keep for WikiText-2's wiki.test.raw (lines keep their ends), trim for the Penn Treebank's "
+        + "ptb.valid.txt (lines without whitespace at both ends).";
 
     /// <summary>Makes the verb.</summary>
     public static Command Create()
@@ -77,8 +78,8 @@ internal static class PerplexityCommand
     {
         Option<string> bos = new("--bos")
         {
-            Description = "In a text file: the beginning-of-sequence id stands once, first, and counts as a token of the first window; or in front of every window, beside its tokens. "
-                + "A window's first id is not predicted: of 128 tokens 127 are with first, and all with every.",
+            Description = "In a text file: the beginning-of-sequence id stands once, first, and counts as a token of the first window; or in front of "
+                + "every window, beside its tokens. A window's first id is not predicted: of 128 tokens 127 are with first, and all with every.",
             DefaultValueFactory = _ => "first",
         };
         bos.AcceptOnlyFromAmong("first", "every");

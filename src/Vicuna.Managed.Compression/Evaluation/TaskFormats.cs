@@ -35,7 +35,7 @@ internal static class TaskFormats
     public static ZeroShotItem Read(ZeroShotTaskKind kind, TaskLine line, int? label) => kind switch
     {
         ZeroShotTaskKind.BoolQ => BoolQ(line),
-        ZeroShotTaskKind.Piqa => Question(line.Text("goal"), [line.Text("sol1"), line.Text("sol2")], line.Has("label") ? line.Answer("label", 2, null, 0) : label!.Value),
+        ZeroShotTaskKind.Piqa => Piqa(line, label),
         ZeroShotTaskKind.HellaSwag => HellaSwag(line),
         ZeroShotTaskKind.Winogrande => Winogrande(line),
         ZeroShotTaskKind.ArcEasy or ZeroShotTaskKind.ArcChallenge or ZeroShotTaskKind.OpenBookQa => Science(line, kind == ZeroShotTaskKind.OpenBookQa),
@@ -44,6 +44,9 @@ internal static class TaskFormats
 
     private static ZeroShotItem BoolQ(TaskLine line) => Item(
         $"{line.Text("passage")}\nQuestion: {line.Text("question")}?\nAnswer:", ["no", "yes"], line.YesNo(line.Only("answer", "label")) ? 1 : 0);
+
+    private static ZeroShotItem Piqa(TaskLine line, int? label) =>
+        Question(line.Text("goal"), [line.Text("sol1"), line.Text("sol2")], line.Has("label") ? line.Answer("label", 2, null, 0) : label!.Value);
 
     private static ZeroShotItem HellaSwag(TaskLine line)
     {
@@ -63,8 +66,8 @@ internal static class TaskFormats
         }
 
         string rest = sentence[(blank + 1)..].Trim();
-        string[] options = [line.Text("option1"), line.Text("option2")];
-        return new ZeroShotItem([.. options.Select(option => new ZeroShotChoice(sentence[..blank] + option, " " + rest, Characters(rest)))], line.Answer("answer", 2, null, 1));
+        ZeroShotChoice With(string option) => new(sentence[..blank] + line.Text(option), " " + rest, Characters(rest));
+        return new ZeroShotItem([With("option1"), With("option2")], line.Answer("answer", 2, null, 1));
     }
 
     // The publishers' files have {question: {stem, choices}}; Hugging Face's have question or question_stem, and choices, beside each other.

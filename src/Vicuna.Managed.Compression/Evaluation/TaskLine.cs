@@ -117,8 +117,9 @@ internal sealed class TaskLine(JsonElement root, string file, int number)
             return (Strings(name, array), null);
         }
 
-        string[] Members(string member) =>
-            [.. items.Select(item => TextOf($"{name}.{member}", item.ValueKind == JsonValueKind.Object && item.TryGetProperty(member, out JsonElement text) ? text : null))];
+        JsonElement? Member(JsonElement item, string member) =>
+            item.ValueKind == JsonValueKind.Object && item.TryGetProperty(member, out JsonElement text) ? text : null;
+        string[] Members(string member) => [.. items.Select(item => TextOf($"{name}.{member}", Member(item, member)))];
         return (Members("text"), items[0].TryGetProperty("label", out _) ? Members("label") : null);
     }
 
@@ -128,7 +129,8 @@ internal sealed class TaskLine(JsonElement root, string file, int number)
         return Wrong(key, expected, found.Length > MaxQuoted ? string.Concat(found.AsSpan(0, MaxQuoted), "...") : found);
     }
 
-    private string TextOf(string key, JsonElement? value) => value is { ValueKind: JsonValueKind.String } ? value.Value.GetString()! : throw Wrong(key, "a string", value);
+    private string TextOf(string key, JsonElement? value) =>
+        value is { ValueKind: JsonValueKind.String } ? value.Value.GetString()! : throw Wrong(key, "a string", value);
 
     private string[] Strings(string key, JsonElement value) => value.ValueKind == JsonValueKind.Array
         ? [.. value.EnumerateArray().Select(item => TextOf(key, item))]

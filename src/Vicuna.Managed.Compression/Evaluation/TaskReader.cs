@@ -48,14 +48,13 @@ internal sealed class TaskReader(string file, ReadOnlyMemory<byte>? labels, stri
                 items.Add(TaskFormats.Read(found, members, answers?[index]));
                 Kind = found;
             }
-            catch (Exception exception) when (exception is ModelFormatException { FileName: { } name } ? skipBroken && name == file : exception is InvalidOperationException)
+            catch (InvalidOperationException exception) when (!skipBroken)
             {
                 // Half of a surrogate pair shows only where the string is asked for.
-                if (!skipBroken)
-                {
-                    throw new ModelFormatException(file, "expected strings of whole Unicode characters", $"line {number}", exception);
-                }
-
+                throw new ModelFormatException(file, "expected strings of whole Unicode characters", $"line {number}", exception);
+            }
+            catch (Exception exception) when (skipBroken && IsAboutALine(exception))
+            {
                 BrokenLines++;
             }
 
@@ -70,6 +69,10 @@ internal sealed class TaskReader(string file, ReadOnlyMemory<byte>? labels, stri
             ? items
             : throw new ModelFormatException(file, $"expected one or more items, found none and {BrokenLines} broken lines", null);
     }
+
+    // What is wrong with the labels' file is wrong with all lines.
+    private bool IsAboutALine(Exception exception) =>
+        exception is InvalidOperationException || (exception is ModelFormatException { FileName: { } name } && name == file);
 
     private static IEnumerable<(int Number, ReadOnlyMemory<byte> Line)> LinesOf(ReadOnlyMemory<byte> utf8)
     {
@@ -104,7 +107,8 @@ internal sealed class TaskReader(string file, ReadOnlyMemory<byte>? labels, stri
         }
         catch (JsonException exception)
         {
-            throw new ModelFormatException(file, $"expected a JSON object, found something else at byte {exception.BytePositionInLine}", $"line {number}", exception);
+            throw new ModelFormatException(
+                file, $"expected a JSON object, found something else at byte {exception.BytePositionInLine}", $"line {number}", exception);
         }
 
         if (document.RootElement.ValueKind == JsonValueKind.Object)
@@ -137,6 +141,8 @@ internal sealed class TaskReader(string file, ReadOnlyMemory<byte>? labels, stri
                 : throw new ModelFormatException(labelsFile, $"expected 0 or 1, found '{text}'", $"line {number}"));
         }
 
-        return answers.Count == lines ? answers : throw new ModelFormatException(labelsFile, $"expected {lines} labels, as many as {file} has lines, found {answers.Count}", null);
+        return answers.Count == lines
+            ? answers
+            : throw new ModelFormatException(labelsFile, $"expected {lines} labels, as many as {file} has lines, found {answers.Count}", null);
     }
 }
