@@ -34,6 +34,7 @@ internal static class Program
             EvaluateCommand.Create(),
             BenchCommand.Create(),
             SynthCommand.Create(),
+            ScoreCommand.Create(),
             PruneCommand.Create(),
             HealCommand.Create(),
         };
