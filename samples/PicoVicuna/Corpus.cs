@@ -24,7 +24,14 @@ internal sealed class Corpus
     private readonly SplitMix _random;
 
     // A fact as often as it is asked.
-    private readonly Fact[] _taught = [.. Knowledge.Families.SelectMany(family => family.Facts.Where(fact => !fact.IsHeldOut).SelectMany(fact => Enumerable.Repeat(fact, family.Weight)))];
+    private readonly Fact[] _taught =
+    [
+        .. from family in Knowledge.Families
+           from fact in family.Facts
+           where !fact.IsHeldOut
+           from taught in Enumerable.Repeat(fact, family.Weight)
+           select taught,
+    ];
 
     /// <summary>Makes the corpus.</summary>
     /// <param name="documents">Number of documents to train on.</param>
@@ -54,7 +61,9 @@ internal sealed class Corpus
     /// <summary>Documents that training never meets, with heroes that it never meets.</summary>
     public IReadOnlyList<Document> HeldOut { get; }
 
-    /// <summary>Questions with their right answers, as many of every family as can be; of those with two wordings some were trained in the other one only.</summary>
+    /// <summary>
+    /// Questions with their right answers, as many of every family as can be; of those with two wordings some were trained in the other one only.
+    /// </summary>
     public IReadOnlyList<Fact> Questions { get; }
 
     private Document Next(bool isHeldOut)

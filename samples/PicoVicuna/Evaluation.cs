@@ -40,6 +40,7 @@ internal static class Evaluation
             }
         }
 
-        report($"questions: {right} of {corpus.Questions.Count} right, of them {rightHeldOut} of {corpus.Questions.Count(fact => fact.IsHeldOut)} in a wording that was held out");
+        int heldOut = corpus.Questions.Count(fact => fact.IsHeldOut);
+        report($"questions: {right} of {corpus.Questions.Count} right, of them {rightHeldOut} of {heldOut} in a wording that was held out");
     }
 }

@@ -21,7 +21,8 @@ internal static class Knowledge
         ("the sky", "blue"), ("the sea", "blue"), ("grass", "green"), ("a frog", "green"), ("a leaf in spring", "green"), ("a cucumber", "green"),
         ("the sun", "yellow"), ("a banana", "yellow"), ("a lemon", "yellow"), ("snow", "white"), ("milk", "white"), ("salt", "white"),
         ("a strawberry", "red"), ("a ripe tomato", "red"), ("a fire truck", "red"), ("a plum", "purple"), ("an orange", "orange"),
-        ("a carrot", "orange"), ("coal", "black"), ("the night", "black"), ("chocolate", "brown"), ("wood", "brown"), ("a pig", "pink"), ("an elephant", "gray"),
+        ("a carrot", "orange"), ("coal", "black"), ("the night", "black"), ("chocolate", "brown"),
+        ("wood", "brown"), ("a pig", "pink"), ("an elephant", "gray"),
     ];
 
     private static readonly (string Animal, string Sound)[] Sounds =
@@ -82,17 +83,23 @@ internal static class Knowledge
     [
         new("plus", 6, [.. from a in Upto(10) from b in Upto(10) from fact in Calculation(a, b, "plus", a + b) select fact]),
         new("minus", 6, [.. from a in Upto(10) from b in Upto(a) from fact in Calculation(a, b, "minus", a - b) select fact]),
-        new("colors", 5, [.. Colors.SelectMany((item, i) => Wordings(i, $"{Capital(item.Thing)} is {item.Color}.", $"What color is {item.Thing}?", $"Which color does {item.Thing} have?"))]),
-        new("sounds", 5, [.. Sounds.SelectMany((item, i) => Wordings(i, $"{Capital(A(item.Animal))} says {item.Sound}.", $"What does {A(item.Animal)} say?", $"What sound does {A(item.Animal)} make?"))]),
-        new("legs", 6, [.. Legs.Select(item => new Fact($"How many legs does {A(item.Animal)} have?", $"{Capital(A(item.Animal))} has {(item.Legs == 0 ? "no" : Numbers[item.Legs])} legs."))]),
+        new("colors", 5, [.. Colors.SelectMany((item, i) => Wordings(
+            i, $"{Capital(item.Thing)} is {item.Color}.", $"What color is {item.Thing}?", $"Which color does {item.Thing} have?"))]),
+        new("sounds", 5, [.. Sounds.SelectMany((item, i) => Wordings(
+            i, $"{Capital(A(item.Animal))} says {item.Sound}.", $"What does {A(item.Animal)} say?", $"What sound does {A(item.Animal)} make?"))]),
+        new("legs", 6, [.. Legs.Select(item => new Fact(
+            $"How many legs does {A(item.Animal)} have?", $"{Capital(A(item.Animal))} has {(item.Legs == 0 ? "no" : Numbers[item.Legs])} legs."))]),
         new("homes", 5, [.. Homes.Select(item => new Fact($"Where does {A(item.Animal)} live?", $"{Capital(A(item.Animal))} lives {item.Place}."))]),
         new("food", 5, [.. Foods.Select(item => new Fact($"What does {A(item.Animal)} eat?", $"{Capital(A(item.Animal))} eats {item.Food}."))]),
         new("babies", 5, [.. Babies.Select(item => new Fact($"What is a baby {item.Animal} called?", $"A baby {item.Animal} is called {A(item.Baby)}."))]),
         new("opposites", 5, [.. Opposites.SelectMany(pair => new[] { pair, (pair.Item2, pair.Item1) })
-            .SelectMany((pair, i) => Wordings(i, $"The opposite of {pair.Item1} is {pair.Item2}.", $"What is the opposite of {pair.Item1}?", $"Which word means the opposite of {pair.Item1}?"))]),
+            .SelectMany((pair, i) => Wordings(
+                i, $"The opposite of {pair.Item1} is {pair.Item2}.", $"What is the opposite of {pair.Item1}?",
+                $"Which word means the opposite of {pair.Item1}?"))]),
         new("days", 6, [.. Circle("day", Days)]),
         new("months", 4, [.. Circle("month", Months)]),
-        new("counting", 5, [.. Upto(12).Skip(3).SelectMany(n => new[] { $"Count to {n}.", $"Can you count to {n}?" }.Select(question => new Fact(question, CountTo(n))))]),
+        new("counting", 5, [.. Upto(12).Skip(3)
+            .SelectMany(n => new[] { $"Count to {n}.", $"Can you count to {n}?" }.Select(question => new Fact(question, CountTo(n))))]),
         new("numbers", 4, [.. Upto(20).SelectMany(Neighbors)]),
         new("sizes", 4, [.. from a in Upto(9) from b in Upto(9) where a != b select Size(a, b)]),
         new("lists", 6, [.. Lists()]),

@@ -98,7 +98,8 @@ static List<TrainingSample> Prepare(Corpus corpus, SentencePieceTokenizer tokeni
     long places = samples.Sum(sample => sample.Ids.Count > Recipe.SampleTokens ? 2L * Recipe.SampleTokens : Recipe.SampleTokens);
     Console.WriteLine(string.Create(
         CultureInfo.InvariantCulture,
-        $"corpus: {corpus.Training.Count:N0} documents, {tokens:N0} tokens of {(double)bytes / tokens:0.00} bytes, in {samples.Count:N0} samples that are {100.0 * tokens / places:0.0} % full; {Stopwatch.GetElapsedTime(start).TotalSeconds:0.0} s"));
+        $"corpus: {corpus.Training.Count:N0} documents, {tokens:N0} tokens of {(double)bytes / tokens:0.00} bytes, in {samples.Count:N0} samples that are "
+            + $"{100.0 * tokens / places:0.0} % full; {Stopwatch.GetElapsedTime(start).TotalSeconds:0.0} s"));
     return samples;
 }
 

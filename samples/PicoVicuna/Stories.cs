@@ -27,7 +27,8 @@ internal static class Stories
 
     private static readonly string[] Things =
     [
-        "red ball", "blue hat", "yellow kite", "green boat", "golden coin", "silver bell", "wooden box", "shiny key", "warm blanket", "big map", "small lamp", "sweet apple",
+        "red ball", "blue hat", "yellow kite", "green boat", "golden coin", "silver bell", "wooden box", "shiny key",
+        "warm blanket", "big map", "small lamp", "sweet apple",
     ];
 
     // Those after the fourth have no thing in them.
@@ -35,12 +36,16 @@ internal static class Stories
 
     private static readonly string[] Plots =
     [
-        "One day, the {thing} was gone. \"Please help me to find it,\" {name} said to {friend}. They looked under every stone, and there it was, behind an apple tree.",
-        "There {name} saw {a-thing} in the grass. {Friend} came by and said, \"That one is mine.\" {name} gave it back at once, and so they played with it together.",
-        "{name} wanted to cross the water with {his} {thing}, but {he} could not swim. {Friend} laid a long branch from one side to the other. Step by step, {name} walked over.",
+        "One day, the {thing} was gone. \"Please help me to find it,\" {name} said to {friend}. "
+            + "They looked under every stone, and there it was, behind an apple tree.",
+        "There {name} saw {a-thing} in the grass. "
+            + "{Friend} came by and said, \"That one is mine.\" {name} gave it back at once, and so they played with it together.",
+        "{name} wanted to cross the water with {his} {thing}, but {he} could not swim. "
+            + "{Friend} laid a long branch from one side to the other. Step by step, {name} walked over.",
         "It was the birthday of {friend}, but nobody had come. {name} brought {a-thing} as a gift. They sat down and ate cake until the moon was up.",
         "Under a stone {he} found a letter. {Friend} could read it, and they followed it all day. At the end of the path lay {a-thing}, and they took it home.",
-        "When the evening came, a storm shook the trees. {Friend} was cold and wet. \"Come in, there is room for two,\" called {name}, and they shared a hot soup.",
+        "When the evening came, a storm shook the trees. {Friend} was cold and wet. "
+            + "\"Come in, there is room for two,\" called {name}, and they shared a hot soup.",
         "{Friend} wanted to race to the old tree. {name} was fast, but {he} stopped when {his} friend fell down. They went on side by side and won together.",
         "At night {name} could not sleep and counted the stars. Far away, {friend} sang a quiet song. {name} sang along, and soon the stars were all asleep.",
     ];

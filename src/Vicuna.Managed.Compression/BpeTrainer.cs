@@ -53,7 +53,8 @@ public static class BpeTrainer
         if (merges < 0)
         {
             throw new ArgumentException(
-                $"Expected at least {options.Pieces - merges} pieces for {characters.Length} characters, {ByteValues} bytes and {ControlPieces} control pieces, found {options.Pieces}.",
+                $"Expected at least {options.Pieces - merges} pieces for {characters.Length} characters, {ByteValues} bytes and "
+                    + $"{ControlPieces} control pieces, found {options.Pieces}.",
                 nameof(options));
         }
 
@@ -63,7 +64,8 @@ public static class BpeTrainer
         {
             cancellationToken.ThrowIfCancellationRequested();
             merged.Add(merger.Next() ?? throw new ArgumentException(
-                $"Expected texts that give {options.Pieces} pieces, found nothing left to merge after {options.Pieces - merges + merged.Count}.", nameof(texts)));
+                $"Expected texts that give {options.Pieces} pieces, found nothing left to merge after {options.Pieces - merges + merged.Count}.",
+                nameof(texts)));
         }
 
         return Write([.. merged, .. characters], options);

@@ -13,6 +13,8 @@ internal static class Tool
 
     public static string ChatPath => Built("samples/Chat", "Chat");
 
+    public static string PicoVicunaPath => Built("samples/PicoVicuna", "PicoVicuna");
+
     public static Outcome Vicuna(params string[] arguments) => Run(VicunaPath, arguments, workingFolder: null, input: null);
 
     public static Outcome Run(string program, IEnumerable<string> arguments, string? workingFolder, string? input, Dictionary<string, string>? environment = null)

@@ -28,8 +28,8 @@ internal sealed class PairMerger
     private readonly int[][] _words;
     private readonly long[] _frequencies;
     private readonly HashSet<int> _changed = [];
-    private readonly PriorityQueue<(int Symbol, long Count), (long Count, int Length, string Text)> _queue = new(Comparer<(long Count, int Length, string Text)>.Create(
-        (a, b) => a.Count != b.Count ? b.Count.CompareTo(a.Count) : a.Length != b.Length ? a.Length.CompareTo(b.Length) : string.CompareOrdinal(a.Text, b.Text)));
+    private readonly PriorityQueue<(int Symbol, long Count), (long Count, int Length, string Text)> _queue =
+        new(Comparer<(long Count, int Length, string Text)>.Create(Compare));
 
     private int _pieces;
     private long _mark;
@@ -175,6 +175,10 @@ internal sealed class PairMerger
 
         _changed.Clear();
     }
+
+    // The most frequent join first, of those the one of fewer characters, then by code units.
+    private static int Compare((long Count, int Length, string Text) a, (long Count, int Length, string Text) b) =>
+        a.Count != b.Count ? b.Count.CompareTo(a.Count) : a.Length != b.Length ? a.Length.CompareTo(b.Length) : string.CompareOrdinal(a.Text, b.Text);
 
     private int RankOf(int symbol) => symbol == Gap ? NoRank : _ranks[symbol];
 
