@@ -6,7 +6,7 @@ namespace PicoVicunaSample;
 /// <summary>Examines a model: how well it foresees what it was not trained on, and how many questions it answers word for word.</summary>
 internal static class Evaluation
 {
-    // Questions that are answered together; their prompts begin alike and are as long as each other.
+    // Questions that are answered together, for speed.
     private const int Batch = 20;
 
     /// <summary>Examines a checkpoint.</summary>

@@ -31,7 +31,7 @@ internal static class Stories
         "warm blanket", "big map", "small lamp", "sweet apple",
     ];
 
-    // Those after the fourth have no thing in them.
+    // Those after the fifth have no thing in them.
     private const int PlotsWithThing = 5;
 
     private static readonly string[] Plots =
