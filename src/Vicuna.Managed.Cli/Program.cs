@@ -35,6 +35,7 @@ internal static class Program
             BenchCommand.Create(),
             SynthCommand.Create(),
             ScoreCommand.Create(),
+            ConvertCommand.Create(),
             PruneCommand.Create(),
             HealCommand.Create(),
         };

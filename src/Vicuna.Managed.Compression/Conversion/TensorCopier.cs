@@ -120,6 +120,11 @@ internal sealed class TensorCopier
         StoredTensor source = tensor.Source;
         WeightFormat format = WeightFormats.Find(source.Info.Type.ToString().ToLowerInvariant())
             ?? throw new ModelFormatException(source.Info.FileName, $"expected weights stored as one of {string.Join(", ", WeightFormats.All.Select(f => f.Name))}, found {source.Info.Type}", source.Info.Name);
+        if (columns % format.BlockElements != 0)
+        {
+            throw new ModelFormatException(source.Info.FileName, $"expected rows of whole blocks of {format.BlockElements} ({format.Name}), found {columns} columns", source.Info.Name);
+        }
+
         int sourceBytes = columns / format.BlockElements * format.BlockBytes;
         int targetBytes = destination.Length / (to - from);
         float[] values = type == source.Info.Type ? [] : new float[columns];

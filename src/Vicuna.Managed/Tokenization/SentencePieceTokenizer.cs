@@ -26,6 +26,9 @@ public sealed class SentencePieceTokenizer : Tokenizer
         AddBos = addBos && BosId is not null;
     }
 
+    /// <summary>The vocabulary itself, for who writes it down.</summary>
+    internal SentencePieceModel Model => _model;
+
     /// <summary>Number of pieces: ids are 0 to one less.</summary>
     public int VocabularySize => _model.Count;
 
