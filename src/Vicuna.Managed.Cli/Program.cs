@@ -38,6 +38,7 @@ internal static class Program
             ConvertCommand.Create(),
             PruneCommand.Create(),
             HealCommand.Create(),
+            MergeCommand.Create(),
         };
         root.Directives.Clear();
 

@@ -112,19 +112,7 @@ public static class DepthPruner
 
         string config = Path.Combine(checkpoint.Name, HuggingFaceCheckpoint.ConfigFile);
         byte[] newConfig = ConfigEditor.Cut(File.ReadAllBytes(config), HuggingFaceCheckpoint.ConfigFile, cut);
-        return CheckpointFolder.Write(folder, InOrder(checkpoint), newConfig, checkpoint.Name, progress, cancellationToken);
-    }
-
-    // In the model's order; what the model has no use for comes last.
-    private static IReadOnlyList<OutputTensor> InOrder(Checkpoint checkpoint)
-    {
-        Dictionary<string, int> places = ModelTensors.Of(checkpoint.Config, TensorType.F16).Select((tensor, place) => (tensor.Name, place)).ToDictionary(StringComparer.Ordinal);
-        return
-        [
-            .. checkpoint.Tensors.Tensors.Values
-                .OrderBy(tensor => places.GetValueOrDefault(tensor.Info.Name, int.MaxValue)).ThenBy(tensor => tensor.Info.Name, StringComparer.Ordinal)
-                .Select(tensor => new OutputTensor(tensor.Info.Name, tensor.Info.Type, tensor)),
-        ];
+        return CheckpointFolder.Write(folder, CheckpointFolder.InOrder(checkpoint), newConfig, checkpoint.Name, progress, cancellationToken);
     }
 
     private static (string Path, long Bytes) WriteGguf(

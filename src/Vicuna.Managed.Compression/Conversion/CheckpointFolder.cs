@@ -1,4 +1,5 @@
 using Vicuna.Managed.Checkpoints;
+using Vicuna.Managed.Weights;
 
 namespace Vicuna.Managed.Compression.Conversion;
 
@@ -7,6 +8,18 @@ internal static class CheckpointFolder
 {
     // Headers, index and configuration, generously.
     private const long OtherBytes = 64 << 20;
+
+    /// <summary>A checkpoint's tensors as they are, in the model's order; what the model has no use for comes last.</summary>
+    public static IReadOnlyList<OutputTensor> InOrder(Checkpoint checkpoint)
+    {
+        Dictionary<string, int> places = ModelTensors.Of(checkpoint.Config, TensorType.F16).Select((tensor, place) => (tensor.Name, place)).ToDictionary(StringComparer.Ordinal);
+        return
+        [
+            .. checkpoint.Tensors.Tensors.Values
+                .OrderBy(tensor => places.GetValueOrDefault(tensor.Info.Name, int.MaxValue)).ThenBy(tensor => tensor.Info.Name, StringComparer.Ordinal)
+                .Select(tensor => new OutputTensor(tensor.Info.Name, tensor.Info.Type, tensor)),
+        ];
+    }
 
     /// <summary>Writes a folder that takes its tokenizer and other small files from another.</summary>
     /// <param name="folder">The folder to write; new or empty.</param>

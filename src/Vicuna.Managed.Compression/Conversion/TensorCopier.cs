@@ -50,7 +50,7 @@ internal sealed class TensorCopier
         foreach (TensorInfo target in writer.Order)
         {
             OutputTensor tensor = _tensors[target.Name];
-            if (tensor.Type == tensor.Source.Info.Type && tensor.RowOrder is null)
+            if (tensor.Type == tensor.Source.Info.Type && tensor.RowOrder is null && tensor.Change is null)
             {
                 Copy(tensor.Source.Region, bytes => Write(writer, bytes, fileName));
             }
@@ -127,19 +127,21 @@ internal sealed class TensorCopier
 
         int sourceBytes = columns / format.BlockElements * format.BlockBytes;
         int targetBytes = destination.Length / (to - from);
-        float[] values = type == source.Info.Type ? [] : new float[columns];
+        bool isAsStored = type == source.Info.Type && tensor.Change is null;
+        float[] values = isAsStored ? [] : new float[columns];
         for (int row = from; row < to; row++)
         {
             int sourceRow = tensor.RowOrder?.Invoke(row) ?? row;
             ReadOnlySpan<byte> stored = source.Region.Bytes((long)sourceRow * sourceBytes, sourceBytes);
             Span<byte> target = destination.Slice((row - from) * targetBytes, targetBytes);
-            if (type == source.Info.Type)
+            if (isAsStored)
             {
                 stored.CopyTo(target);
                 continue;
             }
 
             format.Dequantize(stored, values);
+            tensor.Change?.Invoke(row, values);
             if (WeightEncoder.Encode(type, values, target) is { } wrong)
             {
                 throw new ModelFormatException(source.Info.FileName, $"expected values within the range of {type}, found {wrong:R} in row {sourceRow}", source.Info.Name);

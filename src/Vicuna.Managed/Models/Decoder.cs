@@ -105,7 +105,7 @@ internal sealed class Decoder : IDisposable
         try
         {
             state.Runs.Clear();
-            state.Adapters.Begin(slices);
+            state.AdapterPass.Begin(slices);
             foreach (SequenceSlice slice in slices)
             {
                 slice.Cache.Reserve(slice.Tokens);
@@ -135,7 +135,7 @@ internal sealed class Decoder : IDisposable
 
         // An idle state must not keep what sequences have let go of.
         state.Runs.Clear();
-        state.Adapters.End();
+        state.AdapterPass.End();
         foreach (SequenceSlice slice in slices)
         {
             slice.Cache.Commit(slice.Tokens);
@@ -189,7 +189,7 @@ internal sealed class Decoder : IDisposable
         for (int layer = 0; layer < _weights.Blocks.Length; layer++)
         {
             BlockWeights block = _weights.Blocks[layer];
-            state.Adapters.Layer = layer;
+            state.AdapterPass.Layer = layer;
             tokens.RmsNorm(_ops, _pool, state.Hidden, block.AttentionNorm, Config.RmsNormEps, state.Normed, count, cancel);                // [T, D]
             Multiply(state, state.Normed, Config.HiddenSize, count, [
                 new(block.Query, block.QueryBias, state.Queries, BlockMatrix.Query),                                                        // [T, H·dh]
@@ -227,9 +227,9 @@ internal sealed class Decoder : IDisposable
             }
         }
 
-        if (state.Adapters.IsActive)
+        if (state.AdapterPass.IsActive)
         {
-            state.Adapters.Run(_ops, _pool, input, columns, projections, cancellationToken);
+            state.AdapterPass.Run(_ops, _pool, input, columns, projections, cancellationToken);
         }
     }
 

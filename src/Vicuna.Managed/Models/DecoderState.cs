@@ -103,12 +103,12 @@ internal sealed class DecoderState : IDisposable
     public AttentionJob Attention { get; }
 
     /// <summary>What the sequences' adapters add; takes memory only where a sequence has some.</summary>
-    public AdapterPass Adapters { get; } = new();
+    public AdapterPass AdapterPass { get; } = new();
 
     /// <summary>Most threads that the jobs of a pass use.</summary>
     public int MaxThreads
     {
-        set => Matmul.MaxThreads = Embedding.MaxThreads = Tokens.MaxThreads = Store.MaxThreads = Attention.MaxThreads = Adapters.MaxThreads = value;
+        set => Matmul.MaxThreads = Embedding.MaxThreads = Tokens.MaxThreads = Store.MaxThreads = Attention.MaxThreads = AdapterPass.MaxThreads = value;
     }
 
     /// <summary>Native memory that a state takes, in bytes; without that of adapters.</summary>
@@ -127,7 +127,7 @@ internal sealed class DecoderState : IDisposable
         }
 
         Input.Dispose();
-        Adapters.Dispose();
+        AdapterPass.Dispose();
     }
 
     private static long[] Sizes(ModelConfig config, int chunkTokens)

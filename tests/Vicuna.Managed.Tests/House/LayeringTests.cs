@@ -63,6 +63,8 @@ public sealed partial class LayeringTests
         new("Compression.Vocabulary", "counts words and joins symbols, in strings alone"),
         new("Compression.Training", "what a trainer sees of a model", new Use("Kernels.Memory")),
         new("Compression", "the public face of shortening and training", new Use("Compression.Vocabulary"), new Use("Tokenization")),
+            new Use("Kernels.Ops", Only: "Operations, LowRank", Why: "a merged adapter is added to weights as a running one is to products"),
+            new Use("Weights"), new Use("Models"), new Use("Checkpoints"), new Use("Adapters")),
         new(Root, "the public face over everything below; of the kernels it knows which instruction set was asked for, and how fast the machine is",
             new Use("Kernels.Isa"), new Use("Kernels.Limits"), new Use("Measurement"), new Use("Weights"), new Use("Tokenization"), new Use("Sampling"), new Use("Chat"), new Use("Models"),
             new Use("Checkpoints"), new Use("Adapters"), new Use("Generation")),
