@@ -19,8 +19,9 @@ internal sealed class AdapterOptions
 
     /// <summary>Loads the adapters that were named; null where none was.</summary>
     /// <exception cref="WrongUsageException">A value is empty.</exception>
-    public IReadOnlyList<LoraAdapter>? Load(ParseResult parsed, LanguageModel model) =>
-        parsed.GetValue(_adapters) is { Length: > 0 } given ? [.. given.Select(Split).Select(adapter => model.LoadAdapter(adapter.Folder, adapter.Weight))] : null;
+    public IReadOnlyList<LoraAdapter>? Load(ParseResult parsed, LanguageModel model) => parsed.GetValue(_adapters) is { Length: > 0 } given
+        ? [.. given.Select(Split).Select(adapter => model.LoadAdapter(adapter.Folder, adapter.Weight))]
+        : null;
 
     // What follows the last equals sign is a weight if it is a number; folders may have equals signs in their names.
     private static (string Folder, float Weight) Split(string value)

@@ -17,7 +17,9 @@ public static class AdapterMerge
     /// </summary>
     /// <param name="model">The checkpoint: a Hugging Face folder (safetensors or .bin).</param>
     /// <param name="adapterFolders">The adapters, one or more, in PEFT's layout; what they change adds up.</param>
-    /// <param name="folder">The folder to write; must not exist or be empty. It appears when all is written: a failed or cancelled call leaves nothing behind.</param>
+    /// <param name="folder">
+    /// The folder to write; must not exist or be empty. It appears when all is written: a failed or cancelled call leaves nothing behind.
+    /// </param>
     /// <param name="progress">Hears how many bytes of weights are written; called from the writing thread. Null for none.</param>
     /// <param name="cancellationToken">Stops the work.</param>
     /// <returns>What was written.</returns>

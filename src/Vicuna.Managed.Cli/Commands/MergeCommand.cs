@@ -24,13 +24,14 @@ internal static class MergeCommand
         command.SetAction((parsed, cancellationToken) =>
         {
             string[] folders = parsed.GetValue(adapters)!;
-            if (folders.Any(folder => folder.Length == 0))
+            if (folders.Contains(string.Empty))
             {
                 throw new WrongUsageException("--adapter: expected a path, found an empty string.");
             }
 
             using ModelFolder model = ModelFolder.Open(common.ModelPath(parsed));
-            MergeResult result = WritingProgress.Show(progress => AdapterMerge.Write(model.Path, folders, parsed.GetValue(output)!, progress, cancellationToken));
+            string folder = parsed.GetValue(output)!;
+            MergeResult result = WritingProgress.Show(progress => AdapterMerge.Write(model.Path, folders, folder, progress, cancellationToken));
             if (common.Json(parsed))
             {
                 JsonOutput.Line(line =>
@@ -42,7 +43,8 @@ internal static class MergeCommand
             }
             else
             {
-                Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{result.Path}: {result.Matrices:N0} matrices changed, {result.Bytes:N0} bytes"));
+                Console.WriteLine(string.Create(
+                    CultureInfo.InvariantCulture, $"{result.Path}: {result.Matrices:N0} matrices changed, {result.Bytes:N0} bytes"));
             }
 
             return Task.CompletedTask;

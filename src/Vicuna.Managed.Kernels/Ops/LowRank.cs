@@ -43,7 +43,8 @@ internal static class LowRank
     /// <param name="rows">Rows of the run, dimensionless; 16 for each block, the last may have less.</param>
     /// <param name="stride">Elements from one token's outputs to the next one's.</param>
     /// <exception cref="ArgumentException">The lengths disagree.</exception>
-    public static void Add<TIsa>(ReadOnlySpan<float> packed, int rank, ReadOnlySpan<float> h, int tokens, float scale, Span<float> y, int rows, int stride)
+    public static void Add<TIsa>(
+        ReadOnlySpan<float> packed, int rank, ReadOnlySpan<float> h, int tokens, float scale, Span<float> y, int rows, int stride)
         where TIsa : struct, IIsa
     {
         // These checks are what every ref below relies on.

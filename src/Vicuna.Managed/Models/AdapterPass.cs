@@ -162,6 +162,7 @@ internal sealed class AdapterPass : ParallelJob, IDisposable
         if (_hidden is null || _hidden.Length < hidden * sizeof(float))
         {
             _hidden?.Dispose();
+            _hidden = null;
             _hidden = AlignedBuffer.AllocateFloats(hidden);
         }
     }

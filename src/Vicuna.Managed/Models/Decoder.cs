@@ -125,6 +125,7 @@ internal sealed class Decoder : IDisposable
         }
         catch
         {
+            state.AdapterPass.End();
             foreach (SequenceSlice slice in slices)
             {
                 slice.Cache.Truncate(slice.Cache.Length);

@@ -133,7 +133,8 @@ public sealed class PeftAdapterFileTests
         using TempFolder folder = new();
         Assert.Contains("adapter_config.json", Assert.Throws<ModelFormatException>(() => PeftAdapterFile.Read(folder.Path)).Message, StringComparison.Ordinal);
         folder.Write("adapter_config.json", Config);
-        Assert.Contains("adapter_model.safetensors", Assert.Throws<ModelFormatException>(() => PeftAdapterFile.Read(folder.Path)).Message, StringComparison.Ordinal);
+        string message = Assert.Throws<ModelFormatException>(() => PeftAdapterFile.Read(folder.Path)).Message;
+        Assert.Contains("adapter_model.safetensors", message, StringComparison.Ordinal);
         folder.Write("adapter_model.safetensors", TinyModel.Safetensors(new SortedDictionary<string, TinyTensor>()));
         Assert.Throws<ModelFormatException>(() => PeftAdapterFile.Read(folder.Path));
         // Without safetensors the .bin is read, by the reader of PyTorch's files.

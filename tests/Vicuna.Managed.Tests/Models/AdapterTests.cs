@@ -88,7 +88,8 @@ public sealed class AdapterTests
         int[][] stacks = [[0], [0], [], [1], [0, 1], [2], [2], [], [1, 2], [0]];
         int[][] prompts = [.. stacks.Select((_, i) => tiny.RandomTokens(1 + (i * 37 % 150), seed: i))];
         float[][]? expected = null;
-        foreach ((int threads, int chunk, bool together) in new[] { (1, 512, false), (1, 512, true), (3, 64, true), (2, 7, false), (7, 512, true), (2, 1, true) })
+        foreach ((int threads, int chunk, bool together) in new[]
+            { (1, 512, false), (1, 512, true), (3, 64, true), (2, 7, false), (7, 512, true), (2, 1, true) })
         {
             using LanguageModel model = tiny.Load(new LoadOptions
             {

@@ -13,7 +13,8 @@ internal sealed record LoraGolden(string Model, string Adapter, int[] Ids, doubl
         string adapter = folder.File("end");
         Directory.CreateDirectory(adapter);
         File.Copy(SharedFolder.Require("goldens/lora/end.safetensors"), Path.Combine(adapter, "adapter_model.safetensors"));
-        File.WriteAllText(Path.Combine(adapter, "adapter_config.json"), """{"peft_type":"LORA","r":4,"lora_alpha":8,"bias":"none","target_modules":"all-linear"}""");
+        File.WriteAllText(
+            Path.Combine(adapter, "adapter_config.json"), """{"peft_type":"LORA","r":4,"lora_alpha":8,"bias":"none","target_modules":"all-linear"}""");
         return new LoraGolden(
             PrunedCopy.Write(folder, SharedFolder.Require("models/stories260k"), 3),
             adapter,

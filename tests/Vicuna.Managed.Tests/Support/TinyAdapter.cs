@@ -17,7 +17,9 @@ internal static class TinyAdapter
             foreach (BlockMatrix matrix in chosen)
             {
                 (int rows, int columns) = BlockMatrices.ShapeOf(matrix, config);
-                pairs.Add(new LoraPair(layer, BlockMatrices.NameOf(matrix), rank, Values(rank * columns, Math.Sqrt(1.0 / columns)), Values(rows * rank, Math.Sqrt(0.5 / rank))));
+                float[] a = Values(rank * columns, Math.Sqrt(1.0 / columns));
+                float[] b = Values(rows * rank, Math.Sqrt(0.5 / rank));
+                pairs.Add(new LoraPair(layer, BlockMatrices.NameOf(matrix), rank, a, b));
             }
         }
 
