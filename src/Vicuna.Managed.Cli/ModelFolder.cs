@@ -3,12 +3,14 @@ namespace Vicuna.Managed.Cli;
 /// <summary>A model's files on disk, for verbs that read a checkpoint's files themselves: the embedded model is laid down in a temporary folder.</summary>
 internal sealed class ModelFolder : IDisposable
 {
-    private readonly bool _isTemporary;
+    private const string Embedded = "pico-vicuna";
 
-    private ModelFolder(string path, bool isTemporary)
+    private readonly string? _temporary;
+
+    private ModelFolder(string path, string? temporary)
     {
         Path = path;
-        _isTemporary = isTemporary;
+        _temporary = temporary;
     }
 
     /// <summary>The folder or .gguf file.</summary>
@@ -20,12 +22,15 @@ internal sealed class ModelFolder : IDisposable
     {
         if (path is not null)
         {
-            return new ModelFolder(path, isTemporary: false);
+            return new ModelFolder(path, temporary: null);
         }
 
-        ModelFolder folder = new(Directory.CreateTempSubdirectory("pico-vicuna-").FullName, isTemporary: true);
+        // A folder in a folder: its name is the model's, which goes into what is made of it.
+        string temporary = Directory.CreateTempSubdirectory($"{Embedded}-").FullName;
+        ModelFolder folder = new(System.IO.Path.Combine(temporary, Embedded), temporary);
         try
         {
+            Directory.CreateDirectory(folder.Path);
             foreach ((string name, ReadOnlyMemory<byte> bytes) in CommonOptions.EmbeddedModel())
             {
                 File.WriteAllBytes(System.IO.Path.Combine(folder.Path, name), bytes.Span);
@@ -43,9 +48,9 @@ internal sealed class ModelFolder : IDisposable
     /// <summary>Deletes the temporary folder.</summary>
     public void Dispose()
     {
-        if (_isTemporary)
+        if (_temporary is not null)
         {
-            Directory.Delete(Path, recursive: true);
+            Directory.Delete(_temporary, recursive: true);
         }
     }
 }

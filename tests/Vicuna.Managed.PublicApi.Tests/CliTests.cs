@@ -369,7 +369,7 @@ public sealed class CliTests
     {
         Tool.Outcome outcome = Tool.Vicuna("--help");
         Assert.Equal(0, outcome.ExitCode);
-        foreach (string verb in new[] { "inspect", "tokenize", "detokenize", "logits", "generate", "chat", "perplexity", "evaluate", "bench", "synth" })
+        foreach (string verb in new[] { "inspect", "tokenize", "detokenize", "logits", "generate", "chat", "perplexity", "evaluate", "bench", "synth", "score", "convert", "prune", "heal", "merge" })
         {
             Assert.Contains($"  {verb} ", outcome.Output, StringComparison.Ordinal);
         }

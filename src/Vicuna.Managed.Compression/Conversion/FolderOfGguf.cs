@@ -3,6 +3,7 @@ using System.Text.Encodings.Web;
 using System.Text.Json;
 using Vicuna.Managed.Checkpoints;
 using Vicuna.Managed.Models;
+using Vicuna.Managed.Models.Architectures;
 using Vicuna.Managed.Tokenization;
 
 namespace Vicuna.Managed.Compression.Conversion;
@@ -31,11 +32,33 @@ internal static class FolderOfGguf
         return CheckpointFolder.Write(
             folder,
             tensors,
-            ConfigWriter.Write(checkpoint.Config, storageType),
+            Config(checkpoint.Config, checkpoint.Name, storageType),
             files.Sum(file => (long)file.Bytes.Length),
             staged => files.ForEach(file => File.WriteAllBytes(staged.File(file.Name), file.Bytes)),
             progress,
             cancellationToken);
+    }
+
+    /// <summary>Makes the config.json.</summary>
+    /// <param name="config">The model's shape, of GGUF's architecture <c>llama</c>, which several of Hugging Face's share.</param>
+    /// <param name="source">The file's name, for messages.</param>
+    /// <param name="storageType">PyTorch's name of the weights' type.</param>
+    /// <returns>Indented JSON, UTF-8.</returns>
+    /// <exception cref="ModelFormatException">None of them has keys for all that the model is.</exception>
+    public static byte[] Config(ModelConfig config, string source, string storageType)
+    {
+        foreach (Architecture architecture in ArchitectureRegistry.All)
+        {
+            ModelConfig named = config with { ModelType = architecture.ModelType, EosTokenIds = [] };
+            byte[] json = ConfigWriter.Write(named with { EosTokenIds = config.EosTokenIds }, storageType);
+            if (ConfigReader.Read(json, source) with { EosTokenIds = [] } == named)
+            {
+                return json;
+            }
+        }
+
+        string known = string.Join(", ", ArchitectureRegistry.All.Select(architecture => architecture.ModelType));
+        throw new ModelFormatException(source, $"expected a model that a config.json can describe ({known}), found one with keys of several", item: null);
     }
 
     // What transformers' LlamaTokenizer cannot read from tokenizer.model. Its "legacy" way is how Llama and Vicuna were trained.
