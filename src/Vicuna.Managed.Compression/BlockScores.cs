@@ -25,7 +25,9 @@ public sealed class BlockScores
     /// <param name="criterion">What was measured; null where it is not known.</param>
     /// <param name="blocks">The blocks' scores, <c>[L]</c>: finite, or infinite where a perplexity overflowed. Copied.</param>
     /// <param name="weights">Scores of single weights by name, in the order of the model; null for none. Copied.</param>
-    /// <exception cref="ArgumentException">There is no block, or more than 16,384; a score is not a number; a weight has no name or one that does not fit a line.</exception>
+    /// <exception cref="ArgumentException">
+    /// There is no block, or more than 16,384; a score is not a number; a weight has no name or one that does not fit a line.
+    /// </exception>
     public BlockScores(ScoreCriterion? criterion, IEnumerable<double> blocks, IEnumerable<KeyValuePair<string, double>>? weights = null)
     {
         ArgumentNullException.ThrowIfNull(blocks);
@@ -55,7 +57,9 @@ public sealed class BlockScores
             if (string.IsNullOrEmpty(name) || name.AsSpan().ContainsAny(",\"\r\n") || !double.IsFinite(score))
             {
                 string shown = ModelFormatException.Quote(name ?? string.Empty);
-                throw new ArgumentException(string.Create(CultureInfo.InvariantCulture, $"Expected a name without commas, quotes and line ends and a finite score, found {shown} and {score}."), nameof(weights));
+                throw new ArgumentException(
+                    string.Create(CultureInfo.InvariantCulture, $"Expected a name without commas, quotes and line ends and a finite score, found {shown} and {score}."),
+                    nameof(weights));
             }
         }
 

@@ -12,6 +12,9 @@ public static class CheckpointConverter
 {
     private const string GgufSuffix = ".gguf";
 
+    // Hugging Face's files of tokenizers that are not SentencePiece's.
+    private static readonly string[] OtherTokenizers = ["tokenizer.json", "vocab.json", "vocab.txt"];
+
     // What a GGUF file has instead of a key for Llama 3's stretching of the rotary embedding.
     private const string RopeFactors = "rope_freqs.weight";
 
@@ -49,6 +52,7 @@ public static class CheckpointConverter
 
         // What could not be loaded is not converted either.
         DecoderWeights.Bind(checkpoint.Config, checkpoint.Tensors.Tensors, checkpoint.Name, IsaTier.Scalar, checkpoint.RopeStyle).Dispose();
+        RequireTokenizer(checkpoint, options.Container);
         return options.Container == ModelContainer.Gguf
             ? ToGguf(checkpoint, destination, options.Type, progress, cancellationToken)
             : ToFolder(checkpoint, destination, options.Type, progress, cancellationToken);
@@ -74,6 +78,19 @@ public static class CheckpointConverter
         }
     }
 
+    // A folder takes its files along whatever they are; all else needs a tokenizer that is understood, unless there is none at all.
+    private static void RequireTokenizer(Checkpoint checkpoint, ModelContainer container)
+    {
+        bool copies = (checkpoint.Metadata is not null) == (container == ModelContainer.Gguf);
+        bool hasAnother = checkpoint.Metadata is { } metadata
+            ? metadata.TryGetString("tokenizer.ggml.model", out string kind) && kind != GgufModelPairs.NoVocabulary
+            : OtherTokenizers.Any(file => File.Exists(Path.Combine(checkpoint.Name, file)));
+        if (!copies && checkpoint.Tokenizer is null && hasAnother)
+        {
+            throw new ModelFormatException(checkpoint.TokenizerProblem!);
+        }
+    }
+
     private static ConvertResult ToGguf(
         Checkpoint checkpoint, string destination, TensorType type, IProgress<LoadProgress>? progress, CancellationToken cancellationToken)
     {
@@ -87,7 +104,8 @@ public static class CheckpointConverter
                 return new OutputTensor(GgufTensorNames.ToGguf(name), GgufLayout.TypeOf(source.Info, type, isHead), source, orders.Of(name));
             }),
         ];
-        using FactorsTensor? factors = checkpoint.Tensors.Tensors.TryGetValue(RopeFactors, out StoredTensor? stored) ? null : FactorsTensor.Of(checkpoint.Config, RopeFactors);
+        using FactorsTensor? factors = FactorsTensor.Of(checkpoint.Config, RopeFactors);
+        StoredTensor? stored = checkpoint.Tensors.Tensors.GetValueOrDefault(RopeFactors);
         if ((stored ?? factors?.Tensor) is { } ropeFactors)
         {
             tensors.Add(new OutputTensor(RopeFactors, TensorType.F32, ropeFactors));
@@ -117,7 +135,8 @@ public static class CheckpointConverter
         RowOrders orders = new(checkpoint, toGguf: false);
         OutputTensor[] tensors =
         [
-            .. ModelTensors.Of(checkpoint.Config, type).Select(tensor => new OutputTensor(tensor.Name, type, checkpoint.Tensors.Tensors[tensor.Name], orders.Of(tensor.Name))),
+            .. ModelTensors.Of(checkpoint.Config, type).Select(tensor =>
+                new OutputTensor(tensor.Name, type, checkpoint.Tensors.Tensors[tensor.Name], orders.Of(tensor.Name))),
         ];
         string storageType = type switch
         {

@@ -36,7 +36,8 @@ public static class DepthPruner
             ? [.. free.Take(count).Order()]
             : throw new ArgumentOutOfRangeException(
                 nameof(count),
-                $"Blocks to remove: expected at most {Math.Min(free.Length, blocks - 1)} of {blocks}, of which the first {keepFirst} and the last {keepLast} stay, found {count}.");
+                $"Blocks to remove: expected at most {Math.Min(free.Length, blocks - 1)} of {blocks}, "
+                + $"of which the first {keepFirst} and the last {keepLast} stay, found {count}.");
     }
 
     /// <summary>Chooses the least important blocks of a given model.</summary>
@@ -73,7 +74,9 @@ public static class DepthPruner
     /// <returns>What was written.</returns>
     /// <exception cref="FileNotFoundException">There is no checkpoint.</exception>
     /// <exception cref="ModelFormatException">The checkpoint is damaged or not supported.</exception>
-    /// <exception cref="ArgumentException">No block is to be removed, or one that is not there, or one twice, or all; or the destination does not fit the container.</exception>
+    /// <exception cref="ArgumentException">
+    /// No block is to be removed, or one that is not there, or one twice, or all; or the destination does not fit the container.
+    /// </exception>
     /// <exception cref="IOException">The destination is not empty, the disk has no room, or it cannot be written.</exception>
     /// <exception cref="UnauthorizedAccessException">The destination may not be written to.</exception>
     /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
@@ -107,7 +110,8 @@ public static class DepthPruner
     {
         if (folder.EndsWith(GgufSuffix, StringComparison.OrdinalIgnoreCase))
         {
-            throw new ArgumentException($"{folder}: expected the path of a folder, as {checkpoint.Name} is one, found one that ends in {GgufSuffix}; convert the result instead.", nameof(folder));
+            throw new ArgumentException(
+                $"{folder}: expected the path of a folder, as {checkpoint.Name} is one, found one that ends in {GgufSuffix}; convert the result instead.", nameof(folder));
         }
 
         string config = Path.Combine(checkpoint.Name, HuggingFaceCheckpoint.ConfigFile);
@@ -118,7 +122,10 @@ public static class DepthPruner
     private static (string Path, long Bytes) WriteGguf(
         Checkpoint checkpoint, GgufMetadata metadata, string destination, IProgress<LoadProgress>? progress, CancellationToken cancellationToken)
     {
-        OutputTensor[] tensors = [.. checkpoint.Tensors.Tensors.Values.Select(tensor => new OutputTensor(GgufTensorNames.ToGguf(tensor.Info.Name), tensor.Info.Type, tensor))];
+        OutputTensor[] tensors =
+        [
+            .. checkpoint.Tensors.Tensors.Values.Select(tensor => new OutputTensor(GgufTensorNames.ToGguf(tensor.Info.Name), tensor.Info.Type, tensor)),
+        ];
         metadata.TryGetString("general.architecture", out string architecture);
         GgufPairs pairs = GgufMetadataEdit.With(metadata, ($"{architecture}.block_count", (uint)checkpoint.Config.NumHiddenLayers));
         int alignment = metadata.TryGetInt("general.alignment", out int stored) ? stored : GgufWriter.DefaultAlignment;

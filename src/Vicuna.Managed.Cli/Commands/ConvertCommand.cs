@@ -24,7 +24,12 @@ internal static class ConvertCommand
         container.AcceptOnlyFromAmong("gguf", "safetensors");
         Option<string> type = new("--type") { Description = "How weights are stored: f32, f16, bf16, or in gguf also q8_0 or q4_0.", Required = true };
         type.AcceptOnlyFromAmong([.. Types.Keys]);
-        Option<string> output = new("--out") { Description = "The .gguf file or the folder to write; nothing is overwritten.", HelpName = "PATH", Required = true };
+        Option<string> output = new("--out")
+        {
+            Description = "The .gguf file or the folder to write; nothing is overwritten.",
+            HelpName = "PATH",
+            Required = true,
+        };
         Command command = new("convert", "Writes a checkpoint in another container or type.") { container, type, output };
         CommonOptions common = new(command, computes: false);
         command.SetAction((parsed, cancellationToken) =>
@@ -40,7 +45,8 @@ internal static class ConvertCommand
             }
 
             using ModelFolder model = ModelFolder.Open(common.ModelPath(parsed));
-            ConvertResult result = WritingProgress.Show(progress => CheckpointConverter.Convert(model.Path, parsed.GetValue(output)!, options, progress, cancellationToken));
+            ConvertResult result = WritingProgress.Show(progress =>
+                CheckpointConverter.Convert(model.Path, parsed.GetValue(output)!, options, progress, cancellationToken));
             if (common.Json(parsed))
             {
                 JsonOutput.Line(line =>

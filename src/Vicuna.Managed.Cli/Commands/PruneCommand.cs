@@ -15,7 +15,12 @@ internal static class PruneCommand
         Option<int?> keepFirst = OptionsOf.Int("--keep-first", "Blocks at the beginning that stay whatever their scores. Default: 4.", 0, int.MaxValue);
         Option<int?> keepLast = OptionsOf.Int("--keep-last", "Blocks at the end that stay whatever their scores. Default: 2.", 0, int.MaxValue);
         Option<int[]> remove = OptionsOf.Blocks("--remove", "The blocks to remove, numbered from 0, instead of --scores.");
-        Option<string> output = new("--out") { Description = "The folder to write; it must not exist, or be empty. For a .gguf model also a new .gguf file.", HelpName = "DIR", Required = true };
+        Option<string> output = new("--out")
+        {
+            Description = "The folder to write; it must not exist, or be empty. For a .gguf model also a new .gguf file.",
+            HelpName = "DIR",
+            Required = true,
+        };
         Command command = new("prune", "Writes the checkpoint without some of its blocks: those with the lowest scores, or those that are named.")
         {
             scores, count, keepFirst, keepLast, remove, output,
@@ -39,8 +44,13 @@ internal static class PruneCommand
             IReadOnlyList<int> removed = scoresPath is null
                 ? named
                 : DepthPruner.SelectFor(
-                    BlockScores.Read(scoresPath), LanguageModel.Inspect(model.Path).Config, parsed.GetValue(count)!.Value, parsed.GetValue(keepFirst) ?? 4, parsed.GetValue(keepLast) ?? 2);
-            PruneResult result = WritingProgress.Show(progress => DepthPruner.Write(model.Path, parsed.GetValue(output)!, removed, progress, cancellationToken));
+                    BlockScores.Read(scoresPath),
+                    LanguageModel.Inspect(model.Path).Config,
+                    parsed.GetValue(count)!.Value,
+                    parsed.GetValue(keepFirst) ?? 4,
+                    parsed.GetValue(keepLast) ?? 2);
+            PruneResult result = WritingProgress.Show(progress =>
+                DepthPruner.Write(model.Path, parsed.GetValue(output)!, removed, progress, cancellationToken));
             Print(result, common.Json(parsed));
             return Task.CompletedTask;
         });
@@ -51,8 +61,9 @@ internal static class PruneCommand
     {
         if (!json)
         {
+            string removed = string.Join(", ", result.Removed);
             Console.WriteLine(string.Create(
-                CultureInfo.InvariantCulture, $"{result.Path}: {result.Kept.Count} blocks without {string.Join(", ", result.Removed)}, {result.Parameters:N0} parameters, {result.Bytes:N0} bytes"));
+                CultureInfo.InvariantCulture, $"{result.Path}: {result.Kept.Count} blocks without {removed}, {result.Parameters:N0} parameters, {result.Bytes:N0} bytes"));
             return;
         }
 

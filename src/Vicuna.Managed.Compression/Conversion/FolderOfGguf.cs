@@ -20,7 +20,12 @@ internal static class FolderOfGguf
     /// <param name="cancellationToken">Stops the work.</param>
     /// <returns>Full path, and bytes of all files.</returns>
     public static (string Path, long Bytes) Write(
-        Checkpoint checkpoint, string folder, IReadOnlyList<OutputTensor> tensors, string storageType, IProgress<LoadProgress>? progress, CancellationToken cancellationToken)
+        Checkpoint checkpoint,
+        string folder,
+        IReadOnlyList<OutputTensor> tensors,
+        string storageType,
+        IProgress<LoadProgress>? progress,
+        CancellationToken cancellationToken)
     {
         List<(string Name, byte[] Bytes)> files = [("generation_config.json", ConfigWriter.WriteGeneration(checkpoint.Config))];
         if (checkpoint.Tokenizer is { } tokenizer)

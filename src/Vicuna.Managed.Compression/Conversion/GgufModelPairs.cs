@@ -10,6 +10,9 @@ namespace Vicuna.Managed.Compression.Conversion;
 /// <summary>A Hugging Face model as GGUF metadata: the keys that llama.cpp needs. Source: ggml's docs/gguf.md, llama.cpp's convert_hf_to_gguf.py.</summary>
 internal static class GgufModelPairs
 {
+    /// <summary>What <c>tokenizer.ggml.model</c> says where there is no tokenizer.</summary>
+    public const string NoVocabulary = "no_vocab";
+
     // What llama.cpp's converter gives to ids that the vocabulary has no piece for.
     private const float PadScore = -10_000;
 
@@ -71,7 +74,7 @@ internal static class GgufModelPairs
     {
         if (checkpoint.Tokenizer is not { } tokenizer)
         {
-            pairs.Add("tokenizer.ggml.model", "no_vocab");
+            pairs.Add("tokenizer.ggml.model", NoVocabulary);
             return;
         }
 

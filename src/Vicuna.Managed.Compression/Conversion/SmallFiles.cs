@@ -17,7 +17,8 @@ internal static class SmallFiles
     public static IReadOnlyList<FileInfo> Of(string folder) =>
     [
         .. new DirectoryInfo(folder).EnumerateFiles()
-            .Where(file => file.Name != ConfigFile && !file.Name.StartsWith('.') && !WeightSuffixes.Any(suffix => file.Name.EndsWith(suffix, StringComparison.OrdinalIgnoreCase)))
+            .Where(file => file.Name != ConfigFile && !file.Name.StartsWith('.'))
+            .Where(file => !WeightSuffixes.Any(suffix => file.Name.EndsWith(suffix, StringComparison.OrdinalIgnoreCase)))
             .Select(file => file.ResolveLinkTarget(returnFinalTarget: true) is FileInfo target ? (file.Name, Target: target) : (file.Name, Target: file))
             .Where(file => file.Target.Exists && file.Target.Length <= MaxFileBytes)
             .Select(file => new FileInfo(Path.Combine(folder, file.Name)))

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Runtime.ExceptionServices;
 using Vicuna.Managed.Kernels.Formats;
 using Vicuna.Managed.Kernels.Memory;
@@ -90,7 +91,7 @@ internal sealed class TensorCopier
         int rowsPerPart = Math.Max(PartElements / Math.Max(columns, 1), 1);
         if (rowsPerPiece == 0)
         {
-            throw new ModelFormatException(tensor.Source.Info.FileName, $"expected rows of at most {PieceBytes} bytes, found {rowBytes}", tensor.Source.Info.Name);
+            throw Wrong(tensor.Source, $"expected rows of at most {PieceBytes} bytes, found {rowBytes}");
         }
 
         // A bias of a projection whose rows are put in order has its elements in the order of those rows.
@@ -119,10 +120,10 @@ internal sealed class TensorCopier
     {
         StoredTensor source = tensor.Source;
         WeightFormat format = WeightFormats.Find(source.Info.Type.ToString().ToLowerInvariant())
-            ?? throw new ModelFormatException(source.Info.FileName, $"expected weights stored as one of {string.Join(", ", WeightFormats.All.Select(f => f.Name))}, found {source.Info.Type}", source.Info.Name);
+            ?? throw Wrong(source, $"expected weights stored as one of {string.Join(", ", WeightFormats.All.Select(f => f.Name))}, found {source.Info.Type}");
         if (columns % format.BlockElements != 0)
         {
-            throw new ModelFormatException(source.Info.FileName, $"expected rows of whole blocks of {format.BlockElements} ({format.Name}), found {columns} columns", source.Info.Name);
+            throw Wrong(source, $"expected rows of whole blocks of {format.BlockElements} ({format.Name}), found {columns} columns");
         }
 
         int sourceBytes = columns / format.BlockElements * format.BlockBytes;
@@ -144,10 +145,12 @@ internal sealed class TensorCopier
             tensor.Change?.Invoke(row, values);
             if (WeightEncoder.Encode(type, values, target) is { } wrong)
             {
-                throw new ModelFormatException(source.Info.FileName, $"expected values within the range of {type}, found {wrong:R} in row {sourceRow}", source.Info.Name);
+                throw Wrong(source, string.Create(CultureInfo.InvariantCulture, $"expected values within the range of {type}, found {wrong:R} in row {sourceRow}"));
             }
         }
     }
+
+    private static ModelFormatException Wrong(StoredTensor source, string problem) => new(source.Info.FileName, problem, source.Info.Name);
 
     private static void InParallel(int parts, Action<int> work)
     {

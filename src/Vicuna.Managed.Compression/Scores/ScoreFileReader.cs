@@ -58,7 +58,8 @@ internal sealed class ScoreFileReader
             ["block_name", "block_score"] => reader.ReadBlocks(),
             ["removed_block", ..] => reader.ReadPerplexities(header),
             _ when header[0].Length > 0 && char.IsAsciiDigit(header[0][0]) => reader.ReadOrder(),
-            _ => throw reader.Wrong(reader._lines[0].Number, $"expected a header block_name,block_score or removed_block,ppl,... or block numbers, found {Shown(reader._lines[0].Text)}"),
+            _ => throw reader.Wrong(
+                reader._lines[0].Number, $"expected a header block_name,block_score or removed_block,ppl,... or block numbers, found {Shown(reader._lines[0].Text)}"),
         };
     }
 

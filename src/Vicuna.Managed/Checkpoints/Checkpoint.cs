@@ -40,7 +40,7 @@ internal sealed record Checkpoint : IDisposable
     /// <summary>The model's conversation template, or null where its own is not one that the library knows.</summary>
     public required IPromptFormatter? PromptFormatter { get; init; }
 
-    /// <summary>The model's conversation template as its files have it, in Jinja's language, or null.</summary>
+    /// <summary>The model's conversation template as its files have it, in Jinja's language; null where there is none, or several.</summary>
     public string? ChatTemplate { get; init; }
 
     /// <summary>All of a GGUF file's metadata; null of other containers. Its arrays lie in the memory of <see cref="Tensors"/>.</summary>

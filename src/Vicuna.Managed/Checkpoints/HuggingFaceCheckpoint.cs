@@ -16,6 +16,7 @@ internal static class HuggingFaceCheckpoint
     private const string GenerationConfigFile = "generation_config.json";
     private const string TokenizerConfigFile = "tokenizer_config.json";
     private const string TokenizerFile = "tokenizer.model";
+    private const string TemplateKey = "chat_template";
     private const int MaxJsonBytes = 16 << 20;
     private const int MaxTokenizerBytes = 64 << 20;
 
@@ -50,7 +51,7 @@ internal static class HuggingFaceCheckpoint
             DefaultOptions = defaults.Options,
             EndOfSequenceIds = EndIds(defaults, config, tokenizer),
             PromptFormatter = formatter,
-            ChatTemplate = template,
+            ChatTemplate = tokenizerConfig?.IsString(TemplateKey) == true ? template : null,
         };
     }
 
@@ -75,7 +76,7 @@ internal static class HuggingFaceCheckpoint
         : tokenizer?.EosId is { } id ? [id] : [];
 
     // A list of named templates is a later form of the key: its text holds the templates.
-    private static string? ChatTemplate(JsonObject? tokenizerConfig) => tokenizerConfig?.StringOrOther("chat_template");
+    private static string? ChatTemplate(JsonObject? tokenizerConfig) => tokenizerConfig?.StringOrOther(TemplateKey);
 
     private static (CheckpointLayout Layout, string Format) FindLayout(string name, IFileSource files)
     {

@@ -77,6 +77,9 @@ internal sealed class JsonObject
     /// <summary>A string, or null.</summary>
     public string? String(string key) => Find(key) is { } value ? StringOf(key, value) : null;
 
+    /// <summary>Whether the key is there and a string.</summary>
+    public bool IsString(string key) => Find(key)?.ValueKind == JsonValueKind.String;
+
     /// <summary>A string, or the JSON text of a value of another kind; null where absent.</summary>
     public string? StringOrOther(string key) => Find(key) is not { } value ? null : value.ValueKind == JsonValueKind.String ? StringOf(key, value) : value.GetRawText();
 

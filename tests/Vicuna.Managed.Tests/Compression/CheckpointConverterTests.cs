@@ -148,6 +148,23 @@ public sealed class CheckpointConverterTests : IDisposable
     }
 
     [Fact]
+    public void Convert_OfATokenizerOfAnotherKind_IsRefusedUnlessItsFilesCome()
+    {
+        TinyModel tiny = new(new TinyShape());
+        tiny.TextFiles["tokenizer.json"] = "{}";
+        string source = Written(tiny);
+        Assert.Contains("tokenizer.model", Assert.Throws<ModelFormatException>(() => Gguf(source, TensorType.F16)).Message, StringComparison.Ordinal);
+        Assert.True(File.Exists(Path.Combine(Folder(source, TensorType.F16, "half").Path, "tokenizer.json")));
+
+        // The list of named templates that later files have is none that GGUF has a key for.
+        tiny = new TinyModel(new TinyShape { HasTokenizer = true, Vocab = 1024 });
+        tiny.TextFiles["tokenizer_config.json"] = "{\"chat_template\": [{\"name\": \"default\", \"template\": \"USER: ASSISTANT:\"}]}";
+        string named = Written(tiny, "named");
+        string back = Folder(Gguf(named, TensorType.F32).Path, TensorType.F32, "back").Path;
+        Assert.DoesNotContain("chat_template", File.ReadAllText(Path.Combine(back, "tokenizer_config.json")), StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void Convert_OfAModelThatNoConfigDescribes_IsRefused()
     {
         // A window is Mistral's, biases are Llama's: GGUF's one architecture has both.
@@ -280,9 +297,9 @@ public sealed class CheckpointConverterTests : IDisposable
     private ConvertResult Folder(string source, TensorType type, string name) =>
         CheckpointConverter.Convert(source, _temp.File(name), new ConvertOptions { Container = ModelContainer.Safetensors, Type = type });
 
-    private string Written(TinyModel tiny)
+    private string Written(TinyModel tiny, string name = "model")
     {
-        string folder = _temp.File("model");
+        string folder = _temp.File(name);
         Directory.CreateDirectory(folder);
         foreach ((string file, ReadOnlyMemory<byte> bytes) in tiny.Files())
         {

@@ -93,7 +93,8 @@ internal sealed class GgufPairs
             case GgufValueType.Array:
                 if (value.Elements.Length > MaxArrayBytes)
                 {
-                    throw new ModelFormatException($"{ModelFormatException.Quote(key)}: expected an array of at most {MaxArrayBytes} bytes, found {value.Elements.Length}.");
+                    throw new ModelFormatException(
+                        $"{ModelFormatException.Quote(key)}: expected an array of at most {MaxArrayBytes} bytes, found {value.Elements.Length}.");
                 }
 
                 Array(key, value.ElementType, value.Count);

@@ -39,7 +39,9 @@ internal sealed class GgufWriter : ITensorWriter, IDisposable
     /// <param name="pairs">The metadata.</param>
     /// <param name="tensors">Names as GGUF has them, types and shapes <c>[rows, cols]</c>, in the order of the file.</param>
     /// <param name="alignment">What the pairs say of the alignment, in bytes.</param>
-    /// <exception cref="ArgumentException"><see cref="GgufFile"/> would not read the file: a name stands twice or is too long, a type is not GGUF's, a row ends inside a block.</exception>
+    /// <exception cref="ArgumentException">
+    /// <see cref="GgufFile"/> would not read the file: a name stands twice or is too long, a type is not GGUF's, a row ends inside a block.
+    /// </exception>
     /// <exception cref="IOException">The file exists or cannot be created.</exception>
     /// <exception cref="UnauthorizedAccessException">The folder may not be written to.</exception>
     public static GgufWriter Create(string path, GgufPairs pairs, IReadOnlyList<(string Name, TensorType Type, long[] Shape)> tensors, int alignment = DefaultAlignment)
@@ -117,7 +119,8 @@ internal sealed class GgufWriter : ITensorWriter, IDisposable
             if (utf8.Length is 0 or > MaxNameBytes || !names.Add(name) || shape.Length is 0 or > MaxDimensions
                 || GgufTensorTypes.NumberOf(type) is not { } number || shape[^1] % type.BlockElements() != 0)
             {
-                throw new ArgumentException($"{ModelFormatException.Quote(name)}: {type} [{string.Join(", ", shape)}] cannot be stored as GGUF, or stands twice in the list.", nameof(tensors));
+                throw new ArgumentException(
+                    $"{ModelFormatException.Quote(name)}: {type} [{string.Join(", ", shape)}] cannot be stored as GGUF, or stands twice in the list.", nameof(tensors));
             }
 
             long bytes = checked(TensorTypes.ElementCount(shape) / type.BlockElements() * type.BlockBytes());
