@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using Vicuna.Managed.Adapters;
 using Vicuna.Managed.Models;
 using Vicuna.Managed.Tests.Support;
@@ -142,6 +143,20 @@ public sealed class PeftAdapterFileTests
         folder.Write("adapter_model.bin", TorchFileBuilder.Valid().Build());
         ModelFormatException found = Assert.Throws<ModelFormatException>(() => PeftAdapterFile.Read(folder.Path));
         Assert.Equal(("adapter_model.bin", "w"), (found.FileName, found.Item));
+    }
+
+    [Fact]
+    public void Read_OfATorchFile_TakesItsTensors()
+    {
+        using TempFolder folder = new();
+        folder.Write("adapter_config.json", Config);
+        byte[] halves = MemoryMarshal.AsBytes<Half>([(Half)1, (Half)2, (Half)3, (Half)4]).ToArray();
+        byte[] pickle = PickleWriter.StateDict(new TensorSpec(A, [2, 2]), new TensorSpec(B, [2, 2]) { Key = "1" });
+        folder.Write("adapter_model.bin", TorchFileBuilder.Of(pickle, ("0", halves), ("1", halves)).Build());
+        LoraPair pair = Assert.Single(PeftAdapterFile.Read(folder.Path).Pairs);
+        Assert.Equal((3, "self_attn.q_proj"), (pair.Layer, pair.Projection));
+        Assert.Equal([1f, 2, 3, 4], pair.A);
+        Assert.Equal([1f, 2, 3, 4], pair.B);
     }
 
     [Fact]

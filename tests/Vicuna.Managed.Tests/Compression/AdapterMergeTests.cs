@@ -19,8 +19,9 @@ public sealed class AdapterMergeTests
         MergeResult result = AdapterMerge.Write(golden.Model, [golden.Adapter], folder.File("merged"));
         Assert.Equal((folder.File("merged"), 28), (result.Path, result.Matrices));
         Assert.Equal(new DirectoryInfo(result.Path).EnumerateFiles().Sum(file => file.Length), result.Bytes);
-        Assert.Equal(["config.json", "model.safetensors", "tokenizer.model"], Directory.GetFiles(result.Path).Select(Path.GetFileName).Order());
-        foreach (string same in new[] { "config.json", "tokenizer.model" })
+        string[] names = [.. Directory.GetFiles(golden.Model).Select(file => Path.GetFileName(file))];
+        Assert.Equal(names.Order(), Directory.GetFiles(result.Path).Select(file => Path.GetFileName(file)).Order());
+        foreach (string same in names.Except(["model.safetensors"]))
         {
             Assert.Equal(File.ReadAllBytes(Path.Combine(golden.Model, same)), File.ReadAllBytes(Path.Combine(result.Path, same)));
         }

@@ -1,10 +1,17 @@
 using System.Text.Json;
+using Vicuna.Managed.Compression;
 
 namespace Vicuna.Managed.Tests.Support;
 
 /// <summary>The end of the golden LoRA run: a model without its fourth block, its adapter, and what the two compute.</summary>
 internal sealed record LoraGolden(string Model, string Adapter, int[] Ids, double[] LastLogits, double NllBefore, double NllAfter)
 {
+    /// <summary>The model with all its blocks.</summary>
+    public const string Whole = "models/stories260k";
+
+    /// <summary>The blocks that are gone.</summary>
+    public static IReadOnlyList<int> Removed { get; } = [3];
+
     /// <summary>Writes model and adapter into a folder.</summary>
     public static LoraGolden Load(TempFolder folder)
     {
@@ -16,7 +23,7 @@ internal sealed record LoraGolden(string Model, string Adapter, int[] Ids, doubl
         File.WriteAllText(
             Path.Combine(adapter, "adapter_config.json"), """{"peft_type":"LORA","r":4,"lora_alpha":8,"bias":"none","target_modules":"all-linear"}""");
         return new LoraGolden(
-            PrunedCopy.Write(folder, SharedFolder.Require("models/stories260k"), 3),
+            DepthPruner.Write(SharedFolder.Require(Whole), folder.File("pruned"), Removed).Path,
             adapter,
             [.. stories.RootElement.GetProperty("sensitivity").GetProperty("calibration_ids")[9].EnumerateArray().Select(id => id.GetInt32())],
             [.. lora.RootElement.GetProperty("merged_last_logits").EnumerateArray().Select(value => value.GetDouble())],
