@@ -86,6 +86,11 @@ internal static class HealCommand
             Tell(set, parsed.GetValue(data)!);
             bool json = common.Json(parsed);
             TrainingReport report = HealProgress.Run(json, progress => LoraTrainer.Train(model, set.Samples, folder, options, progress, cancellationToken));
+            if (options.WarmupSteps >= report.Steps)
+            {
+                Console.Error.WriteLine($"vicuna: warning: --warmup: expected fewer than the {report.Steps} steps of this training, found {options.WarmupSteps}: the learning rate never arrived.");
+            }
+
             string chart = Path.Combine(folder, ChartFile);
             Draw(chart, report);
             if (json)
@@ -116,7 +121,7 @@ internal static class HealCommand
     {
         if (set.Samples.Count == 0)
         {
-            throw new InvalidDataException($"{path}: expected one or more records to learn from, found {set.Records}, of which {set.Broken} are damaged and {set.WithoutTargets} have nothing to predict.");
+            throw new InvalidDataException($"{path}: expected one or more records to learn from, found {set.Records}, of which {set.Broken} are damaged and {set.WithoutTargets} have nothing to predict (a prompt as long as --cutoff, or no answer).");
         }
 
         if (set.Broken + set.WithoutTargets > 0)

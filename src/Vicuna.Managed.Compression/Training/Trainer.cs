@@ -55,7 +55,7 @@ internal sealed class Trainer
         _settings = options.Settings();
         _settings["model"] = identity;
         _settings["data"] = HashOfData(data);
-        _settings["parameters at the start"] = HashOfParameters(model.Parameters);
+        _settings["weights at the start"] = HashOfParameters(model.Parameters);
     }
 
     /// <summary>Trains from the start, or from the saved state. Afterwards the parameters are those with the lowest loss on the held-out samples.</summary>
