@@ -9,8 +9,8 @@ using Vicuna.Managed.Sampling;
 namespace Vicuna.Managed.Compression.Backprop;
 
 /// <summary>
-/// Adapters in training (Hu et al. 2021): y += s · B · A · drop(x), and the gradients of A and B. Hidden values [T, r] are kept from the block's last
-/// computation; dropped inputs are made again.
+/// Adapters in training (Hu et al. 2021): y += s · B · A · drop(x), and the gradients of A and B. Nothing is kept between the two: what the gradients need
+/// is little, and is made again.
 /// </summary>
 internal sealed class LoraVisitor : GradientVisitor, IDisposable
 {
@@ -22,7 +22,7 @@ internal sealed class LoraVisitor : GradientVisitor, IDisposable
     private readonly AlignedBuffer _dropped;
     private readonly AlignedBuffer _change;
     private readonly AlignedBuffer _hiddenGradient;
-    private readonly AlignedBuffer[] _hidden;
+    private readonly AlignedBuffer _hidden;
 
     /// <summary>Allocates.</summary>
     /// <param name="context">What the parts of a pass share.</param>
@@ -42,7 +42,7 @@ internal sealed class LoraVisitor : GradientVisitor, IDisposable
         _dropped = AlignedBuffer.AllocateFloats((long)tokens * widest);
         _change = AlignedBuffer.AllocateFloats((long)tokens * widest);
         _hiddenGradient = AlignedBuffer.AllocateFloats((long)tokens * rank);
-        _hidden = [.. Enum.GetValues<BlockMatrix>().Select(_ => AlignedBuffer.AllocateFloats((long)tokens * rank))];
+        _hidden = AlignedBuffer.AllocateFloats((long)tokens * rank);
     }
 
     /// <summary>What dropout leaves out; null where nothing is dropped.</summary>
@@ -57,9 +57,8 @@ internal sealed class LoraVisitor : GradientVisitor, IDisposable
         }
 
         AlignedBuffer input = Drop(layer, projection, x, _dropped, factors.MatrixA.Columns, tokens, cancellationToken);
-        AlignedBuffer hidden = _hidden[(int)projection];
-        _context.Multiply(factors.MatrixA, input, hidden, tokens, cancellationToken);  // [T, r]
-        _context.Multiply(factors.MatrixB, hidden, _change, tokens, cancellationToken); // [T, out]
+        _context.Multiply(factors.MatrixA, input, _hidden, tokens, cancellationToken);  // [T, r]
+        _context.Multiply(factors.MatrixB, _hidden, _change, tokens, cancellationToken); // [T, out]
         int rows = factors.MatrixB.Rows;
         _context.ForRows(tokens, rows, (start, end, _) =>
         {
@@ -79,13 +78,12 @@ internal sealed class LoraVisitor : GradientVisitor, IDisposable
         }
 
         int rank = factors.MatrixA.Rows;
-        AlignedBuffer hidden = _hidden[(int)projection];
-        TensorPrimitives.Multiply(hidden.Floats(0, tokens * rank), _scale, hidden.Floats(0, tokens * rank));
-        _gradient.Add(_context.Pool, outputGradient, hidden, tokens, matrix.Rows, rank, factors.B.Gradient, cancellationToken); // dB += s · dyᵀ · h
-        _context.MultiplyBackward(factors.MatrixB, outputGradient, _hiddenGradient, tokens, add: false, cancellationToken);     // dh = s · dy · B
-        Span<float> hiddenGradient = _hiddenGradient.Floats(0, tokens * rank);
-        TensorPrimitives.Multiply(hiddenGradient, _scale, hiddenGradient);
         AlignedBuffer input = Drop(layer, projection, x, _dropped, matrix.Columns, tokens, cancellationToken);
+        _context.Multiply(factors.MatrixA, input, _hidden, tokens, cancellationToken);
+        Scale(_hidden, tokens * rank);
+        _gradient.Add(_context.Pool, outputGradient, _hidden, tokens, matrix.Rows, rank, factors.B.Gradient, cancellationToken);   // dB += s · dyᵀ · h
+        _context.MultiplyBackward(factors.MatrixB, outputGradient, _hiddenGradient, tokens, add: false, cancellationToken);        // dh = s · dy · B
+        Scale(_hiddenGradient, tokens * rank);
         _gradient.Add(_context.Pool, _hiddenGradient, input, tokens, rank, matrix.Columns, factors.A.Gradient, cancellationToken); // dA += dhᵀ · drop(x)
         AddInputGradient(layer, projection, factors, inputGradient, tokens, cancellationToken);                                    // dx += drop(dh · A)
     }
@@ -97,11 +95,10 @@ internal sealed class LoraVisitor : GradientVisitor, IDisposable
         _dropped.Dispose();
         _change.Dispose();
         _hiddenGradient.Dispose();
-        foreach (AlignedBuffer hidden in _hidden)
-        {
-            hidden.Dispose();
-        }
+        _hidden.Dispose();
     }
+
+    private void Scale(AlignedBuffer values, int count) => TensorPrimitives.Multiply(values.Floats(0, count), _scale, values.Floats(0, count));
 
     private void AddInputGradient(
         int layer, BlockMatrix projection, LoraFactors factors, AlignedBuffer inputGradient, int tokens, CancellationToken cancellationToken)
