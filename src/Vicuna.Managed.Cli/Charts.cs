@@ -159,7 +159,9 @@ internal static class Charts
         {
             using (FileStream stream = new(temporary, FileMode.CreateNew, FileAccess.Write))
             {
-                new SvgExporter { Width = Width, Height = Height, UseVerticalTextAlignmentWorkaround = true }.Export(model, stream);
+                SvgExporter exporter = new() { Width = Width, Height = Height, UseVerticalTextAlignmentWorkaround = true };
+                exporter.TextMeasurer = new ChartTextMeasurer(Width, Height);
+                exporter.Export(model, stream);
             }
 
             File.Move(temporary, path, overwrite: true);

@@ -53,8 +53,8 @@ public sealed class HealCliTests
     {
         Assert.SkipUnless(OperatingSystem.IsLinux() || OperatingSystem.IsMacOS(), "Sends SIGINT with kill.");
         using TempFolder folder = new();
-        string data = folder.Write("data.json", Instructions(60));
-        string[] arguments = ["heal", "--data", data, "--json", "--threads", "2", .. Small, "--out"];
+        string data = folder.Write("data.json", Instructions(30));
+        string[] arguments = ["heal", "--data", data, "--json", "--threads", "1", .. Small, "--out"];
         Tool.Outcome whole = Tool.Vicuna([.. arguments, folder.File("whole")]);
         Assert.True(whole.ExitCode == 0, whole.Error);
 
