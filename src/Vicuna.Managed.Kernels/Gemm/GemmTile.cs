@@ -16,6 +16,8 @@ internal static partial class GemmTile
     /// <summary>Columns of a tile.</summary>
     public const int Columns = 32;
 
+    private const int Elements = Rows * Columns;
+
     /// <summary>C (+)= A · B.</summary>
     /// <param name="a">A panel of A, f32 <c>[depth, Rows]</c>.</param>
     /// <param name="b">A panel of B, f32 <c>[depth, Columns]</c>.</param>
@@ -69,7 +71,7 @@ internal static partial class GemmTile
             return;
         }
 
-        Span<float> whole = stackalloc float[Rows * Columns];
+        Span<float> whole = stackalloc float[Elements];
         for (int row = 0; add && row < rows; row++)
         {
             c.Slice(row * stride, columns).CopyTo(whole[(row * Columns)..]);
