@@ -37,6 +37,47 @@ public sealed class CliShorteningTests : IDisposable
         Assert.Contains("7 blocks without 0", people.Output, StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData("taylor", "taylor_blocks")]
+    [InlineData("magnitude", "magnitude_blocks")]
+    [InlineData("ppl", "ppl_without_block")]
+    public void Score_OfAGoldenModel_IsTheGoldens_AndItsFileIsWhatPruneReads(string criterion, string golden)
+    {
+        using JsonDocument json = JsonDocument.Parse(File.ReadAllBytes(SharedFolder.Require("goldens/stories260k.json")));
+        JsonElement sensitivity = json.RootElement.GetProperty("sensitivity");
+        string ids = _temp.Write("ids.json", sensitivity.GetProperty("calibration_ids").GetRawText());
+        string model = SharedFolder.Require("models/stories260k");
+        string output = _temp.File($"{criterion}.csv");
+        JsonElement done = Done("score", "--model", model, "--criterion", criterion, "--ids-file", ids, "--out", output, "--json");
+        double[] expected = [.. sensitivity.GetProperty(golden).EnumerateArray().Select(score => score.GetDouble())];
+        double[] found = [.. done.GetProperty("blocks").EnumerateArray().Select(score => score.GetDouble())];
+        Assert.Equal(expected.Length, found.Length);
+        Assert.All(expected.Zip(found), pair => Assert.Equal(1, pair.Second / pair.First, 1e-3));
+        Assert.Equal(Enumerable.Range(0, 5).OrderBy(block => found[block]), Ints(done.GetProperty("order")));
+        Assert.Equal(criterion, done.GetProperty("criterion").GetString());
+        Assert.Equal(criterion != "ppl", done.GetProperty("weights").EnumerateObject().Any());
+        Assert.StartsWith("<", File.ReadAllText(_temp.File($"{criterion}.svg")).TrimStart('\ufeff'), StringComparison.Ordinal);
+        Assert.False(File.Exists(_temp.File($"{criterion}.partial")));
+
+        JsonElement pruned = Done("prune", "--model", model, "--scores", output, "--blocks", "1", "--keep-first", "1", "--keep-last", "1", "--out", _temp.File("cut"), "--json");
+        Assert.Equal([Enumerable.Range(1, 3).MinBy(block => found[block])], Ints(pruned.GetProperty("removed")));
+    }
+
+    [Fact]
+    public void Score_OfATextOrOfNothing_DrawsPassagesOrSaysWhy()
+    {
+        string text = _temp.Write("book.txt", string.Concat(Enumerable.Range(0, 400).Select(i => $"Number {i} is a number. ")));
+        string output = _temp.File("scores.csv");
+        string[] score = ["score", "--criterion", "influence", "--calibration", text, "--samples", "4", "--length", "32", "--json", "--out"];
+        string first = Done([.. score, output]).GetProperty("order").GetRawText();
+        Assert.Equal(first, Done([.. score, output, "--seed", "0"]).GetProperty("order").GetRawText());
+        Fails(1, "enough for", "score", "--criterion", "taylor", "--calibration", text, "--samples", "4000", "--out", output);
+        Fails(1, "Sample 0", "score", "--criterion", "taylor", "--ids-file", _temp.Write("one.json", "[[1]]"), "--out", output);
+        Fails(1, "none.txt", "score", "--criterion", "taylor", "--calibration", _temp.File("none.txt"), "--out", output);
+        Fails(2, "expected one of", "score", "--criterion", "taylor", "--out", output);
+        Fails(2, "--criterion", "score", "--criterion", "luck", "--out", output);
+    }
+
     [Fact]
     public void Prune_OfWhatCannotBe_SaysWhy()
     {

@@ -30,7 +30,7 @@ public sealed partial class ReadmeTests
         return data;
     }
 
-    public static TheoryData<string> ToolCommands() => [.. Blocks("sh").SelectMany(block => block.Split('\n')).Where(line => line.StartsWith("vicuna ", StringComparison.Ordinal))];
+    public static TheoryData<string> ToolCommands() => [.. Blocks("sh").Where(block => !IsShortening(block)).SelectMany(CommandsOf)];
 
     public static TheoryData<string, string, string, string, string, string> QualityRows()
     {
@@ -69,7 +69,8 @@ public sealed partial class ReadmeTests
             6 => "^Three plus four is seven\\.\nThe sky is blue\\.\n$",
             7 => "^\\d+ tokens, \\d+ of them shared; next come \\d+ and \\d+\n$",
             8 => "^1,968,256 parameters.*\n[\\d,]+ bytes in four and eight bits\n$",
-            9 => "^\\S",
+            9 => "^without blocks \\d and \\d:\n\\S",
+            10 => "^\\S",
             _ => "no expectation for a new snippet: add one",
         }, output);
     }
@@ -78,10 +79,41 @@ public sealed partial class ReadmeTests
     [MemberData(nameof(ToolCommands))]
     public void ToolCommand_RunsAndPrints(string command)
     {
-        using TempFolder folder = new();
+        using TempFolder folder = WithTheFilesOfAClone();
+        Run(command, folder);
+    }
+
+    // Each takes what the one before it wrote.
+    [Fact]
+    public void ShorteningCommands_RunInTheirOrder()
+    {
+        using TempFolder folder = WithTheFilesOfAClone();
+        string[] commands = [.. CommandsOf(Assert.Single(Blocks("sh"), IsShortening))];
+        Assert.Equal(["score", "prune", "heal", "perplexity", "merge", "convert", "generate"], commands.Select(command => command.Split(' ')[1]));
+        foreach (string command in commands)
+        {
+            Run(command, folder);
+        }
+
+        Assert.All((string[])["scores.csv", "scores_order.csv", "scores_weights.csv", "scores.svg", "adapter/adapter_config.json", "adapter/loss.svg", "healed.gguf"], file =>
+            Assert.True(new FileInfo(folder.File(file)).Length > 0, file));
+    }
+
+    private static bool IsShortening(string block) => block.StartsWith("vicuna score", StringComparison.Ordinal);
+
+    private static IEnumerable<string> CommandsOf(string block) => block.Split('\n').Where(line => line.StartsWith("vicuna ", StringComparison.Ordinal));
+
+    private static TempFolder WithTheFilesOfAClone()
+    {
+        TempFolder folder = new();
         File.Copy(RepositoryFolder.Find("README.md"), folder.File("README.md"));
         Directory.CreateDirectory(folder.File("samples/models"));
         File.Copy(RepositoryFolder.Find(HeldOut), folder.File(HeldOut));
+        return folder;
+    }
+
+    private static void Run(string command, TempFolder folder)
+    {
         string[] arguments = [.. ArgumentPattern().Matches(command).Skip(1).Select(match => match.Value.Trim('"'))];
         Tool.Outcome outcome = Tool.Run(Tool.VicunaPath, arguments, folder.Path, input: null);
         Assert.True(outcome.ExitCode == 0, outcome.Error);
@@ -166,6 +198,7 @@ public sealed partial class ReadmeTests
             File.Copy(file, Path.Combine(folder.File(ModelName), Path.GetFileName(file)));
         }
 
+        File.Copy(RepositoryFolder.Find("README.md"), folder.File("book.txt"));
         string before = Environment.CurrentDirectory;
         TextWriter console = Console.Out;
         using StringWriter output = new();
