@@ -49,32 +49,6 @@ internal static class Recipe
         Resume = true,
     };
 
-    /// <summary>The config.json.</summary>
-    public static string ConfigJson { get; } =
-        """
-        {
-          "architectures": [
-            "LlamaForCausalLM"
-          ],
-          "model_type": "llama",
-          "hidden_act": "silu",
-          "hidden_size": 128,
-          "intermediate_size": 384,
-          "num_hidden_layers": 8,
-          "num_attention_heads": 4,
-          "num_key_value_heads": 4,
-          "vocab_size": 1024,
-          "max_position_embeddings": 512,
-          "rms_norm_eps": 1e-06,
-          "rope_theta": 10000.0,
-          "tie_word_embeddings": false,
-          "bos_token_id": 1,
-          "eos_token_id": 2,
-          "torch_dtype": "float16",
-          "initializer_range": 0.02
-        }
-        """ + "\n";
-
     /// <summary>The generation_config.json.</summary>
     public static string GenerationConfigJson { get; } =
         """
@@ -103,14 +77,13 @@ internal static class Recipe
         return BpeTrainer.Train(corpus.Training.SelectMany(document => document.Texts).Append(ascii.ToString()), new BpeTrainerOptions { Pieces = Pieces });
     }
 
-    /// <summary>Writes what a checkpoint holds beside weights.</summary>
+    /// <summary>Writes what a checkpoint holds beside what training writes.</summary>
     /// <param name="folder">The checkpoint's folder.</param>
     /// <param name="vocabulary">The tokenizer.model.</param>
     /// <returns>The tokenizer.</returns>
     public static SentencePieceTokenizer WriteFiles(string folder, byte[] vocabulary)
     {
         Directory.CreateDirectory(folder);
-        File.WriteAllText(Path.Combine(folder, "config.json"), ConfigJson);
         File.WriteAllText(Path.Combine(folder, "generation_config.json"), GenerationConfigJson);
         string path = Path.Combine(folder, "tokenizer.model");
         File.WriteAllBytes(path, vocabulary);

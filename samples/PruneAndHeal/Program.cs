@@ -12,9 +12,7 @@ using Vicuna.Managed;
 using Vicuna.Managed.Compression;
 
 const int Cut = 2;
-const int Seed = 2026;
-const int Documents = 1600;
-const int SampleTokens = 256;
+const int Documents = 1600; // the first of those that the model was trained on
 
 string output = args is ["--out", string folder] ? folder : "prune-and-heal";
 string modelPath = Path.Combine(AppContext.BaseDirectory, "pico-vicuna");
@@ -22,10 +20,11 @@ Directory.CreateDirectory(output);
 string adapters = Directory.CreateTempSubdirectory("prune-and-heal-").FullName;
 try
 {
-    Corpus corpus = new(Documents, Seed);
+    Corpus corpus = new(Documents, Recipe.Seed);
     using LanguageModel whole = LanguageModel.Load(modelPath);
-    List<TrainingSample> samples = SamplePacker.Pack([.. corpus.Training.Select(document => document.Encode(whole.Tokenizer))], SampleTokens);
-    Examination examination = new(corpus, whole.Tokenizer);
+    List<TrainingSample> samples = SamplePacker.Pack([.. corpus.Training.Select(document => document.Encode(whole.Tokenizer))], Recipe.SampleTokens);
+    Examination examination = new(AppContext.BaseDirectory);
+    examination.Run(whole, []); // the first run compiles, which would look like a slow model
     Examined before = examination.Run(whole, []);
     Row("the whole model", "none", before);
 

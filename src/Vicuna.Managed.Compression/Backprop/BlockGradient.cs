@@ -13,10 +13,13 @@ internal sealed class BlockGradient(PassContext context, GradientVisitor visitor
 {
     private readonly BlockBuffers _b = new(context.Config, context.Limits.Tokens);
 
-    private static readonly BlockMatrix[] AttentionInputs = [BlockMatrix.Query, BlockMatrix.Key, BlockMatrix.Value];
-    private static readonly BlockMatrix[] FeedForwardInputs = [BlockMatrix.Gate, BlockMatrix.Up];
+    private delegate void HeadWork(TokenRun run, int head, Span<float> scratch);
 
     private int Hidden => context.Config.HiddenSize;
+
+    private int Heads => context.Config.NumAttentionHeads;
+
+    private int GroupSize => context.Config.NumAttentionHeads / context.Config.NumKeyValueHeads;
 
     /// <summary>Runs the block.</summary>
     /// <param name="layer">Block number, from 0.</param>
@@ -68,23 +71,16 @@ internal sealed class BlockGradient(PassContext context, GradientVisitor visitor
     {
         BlockWeights block = context.Weights.Blocks[layer];
         Normalize(input, block.AttentionNorm, _b.AttentionNormed, cancellationToken);
-        AlignedBuffer[] projected = [_b.Queries, _b.Keys, _b.Values];
-        for (int i = 0; i < projected.Length; i++)
-        {
-            Project(layer, AttentionInputs[i], _b.AttentionNormed, projected[i], cancellationToken);
-        }
-
+        Project(layer, BlockMatrix.Query, _b.AttentionNormed, _b.Queries, cancellationToken);
+        Project(layer, BlockMatrix.Key, _b.AttentionNormed, _b.Keys, cancellationToken);
+        Project(layer, BlockMatrix.Value, _b.AttentionNormed, _b.Values, cancellationToken);
         Attend(cancellationToken);                                                     // [T, H·dh]
         Project(layer, BlockMatrix.Output, _b.Attended, _b.Branch, cancellationToken);  // [T, D]
         Sum(input, _b.Branch, _b.Middle, cancellationToken);
 
         Normalize(_b.Middle, block.FeedForwardNorm, _b.FeedForwardNormed, cancellationToken);
-        AlignedBuffer[] gated = [_b.Gate, _b.Up];
-        for (int i = 0; i < gated.Length; i++)
-        {
-            Project(layer, FeedForwardInputs[i], _b.FeedForwardNormed, gated[i], cancellationToken); // [T, F]
-        }
-
+        Project(layer, BlockMatrix.Gate, _b.FeedForwardNormed, _b.Gate, cancellationToken); // [T, F]
+        Project(layer, BlockMatrix.Up, _b.FeedForwardNormed, _b.Up, cancellationToken);
         int width = context.Config.IntermediateSize;
         context.ForRows(context.Tokens, width, (start, end, _) =>
             context.Operations.SwiGlu(Rows(_b.Gate, start, end, width), Rows(_b.Up, start, end, width), Rows(_b.Activated, start, end, width)), cancellationToken);
@@ -167,10 +163,6 @@ internal sealed class BlockGradient(PassContext context, GradientVisitor visitor
         Rotate(_b.KeyGradient, context.Config.NumKeyValueHeads, context.NegatedSines, cancellationToken);
     }
 
-    private int Heads => context.Config.NumAttentionHeads;
-
-    private int GroupSize => context.Config.NumAttentionHeads / context.Config.NumKeyValueHeads;
-
     private void ForHeads(HeadWork work, CancellationToken cancellationToken) =>
         context.ForRows(context.Runs.Length * Heads, int.MaxValue, (start, end, scratch) =>
         {
@@ -227,6 +219,4 @@ internal sealed class BlockGradient(PassContext context, GradientVisitor visitor
             }
         }, cancellationToken);
     }
-
-    private delegate void HeadWork(TokenRun run, int head, Span<float> scratch);
 }

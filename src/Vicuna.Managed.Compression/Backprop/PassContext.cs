@@ -14,6 +14,9 @@ internal sealed class PassContext : IDisposable
     // Elements below which another thread does not help.
     private const int GrainElements = 16 << 10;
 
+    // Tokens that a matrix is multiplied with at a time: they pass by every few rows of it, and more would not stay in the caches.
+    private const int TokenBlock = 384;
+
     private readonly MatmulInput _input;
     private readonly MatmulJob _matmul = new();
     private readonly InputGradient _inputGradient;
@@ -46,7 +49,7 @@ internal sealed class PassContext : IDisposable
         }
 
         Pool = new WorkerPool(model.Threads, scratch);
-        _input = new MatmulInput(Tier, tokens, (int)widest);
+        _input = new MatmulInput(Tier, Math.Min(tokens, TokenBlock), (int)widest);
         _inputGradient = new InputGradient(Tier, tokens, (int)widest);
         int half = Config.HeadDim / 2;
         Cosines = AlignedBuffer.AllocateFloats((long)limits.Tokens * half);
@@ -117,9 +120,12 @@ internal sealed class PassContext : IDisposable
     /// <param name="cancellationToken">Stops the work.</param>
     public void Multiply(WeightMatrix matrix, AlignedBuffer x, AlignedBuffer y, int tokens, CancellationToken cancellationToken)
     {
-        _input.Set(x, tokens, matrix.Columns);
-        _matmul.Add(matrix, y);
-        _matmul.Run(Pool, _input, cancellationToken);
+        for (int first = 0; first < tokens; first += TokenBlock)
+        {
+            _input.Set(x, Math.Min(TokenBlock, tokens - first), matrix.Columns, first);
+            _matmul.Add(matrix, y, first);
+            _matmul.Run(Pool, _input, cancellationToken);
+        }
     }
 
     /// <summary>dX (+)= dY · W; see <see cref="InputGradient.Run"/>.</summary>

@@ -16,6 +16,7 @@ internal sealed class MatmulInput(IsaTier tier, int maxTokens, int maxColumns) :
     private readonly AlignedBuffer _prepared = AlignedBuffer.Allocate(PreparedBytes(maxTokens, maxColumns));
 
     private AlignedBuffer? _source;
+    private int _first;
     private ActivationKind _kind;
     private float _scale = 1;
     private float _magnitude;
@@ -37,15 +38,17 @@ internal sealed class MatmulInput(IsaTier tier, int maxTokens, int maxColumns) :
     }
 
     /// <summary>Takes new activations; what was laid out before is forgotten.</summary>
-    /// <param name="source">X, f32 <c>[tokens, columns]</c> from the buffer's start; unchanged until the next call.</param>
+    /// <param name="source">X, f32 <c>[first + tokens, columns]</c>; unchanged until the next call.</param>
     /// <param name="tokens">Rows of X, up to the maximum, dimensionless.</param>
     /// <param name="columns">Columns of X, up to the maximum, dimensionless.</param>
+    /// <param name="first">First row of X in the buffer, dimensionless.</param>
     /// <exception cref="ArgumentOutOfRangeException">More tokens or columns than there is room for.</exception>
-    public void Set(AlignedBuffer source, int tokens, int columns)
+    public void Set(AlignedBuffer source, int tokens, int columns, int first = 0)
     {
         ArgumentOutOfRangeException.ThrowIfGreaterThan(tokens, maxTokens);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(columns, maxColumns);
         _source = source;
+        _first = first;
         Tokens = tokens;
         Columns = columns;
         _kind = ActivationKind.Floats;
@@ -135,5 +138,5 @@ internal sealed class MatmulInput(IsaTier tier, int maxTokens, int maxColumns) :
     /// <summary>Frees the memory.</summary>
     public void Dispose() => _prepared.Dispose();
 
-    private ReadOnlySpan<float> Source() => _source!.Floats(0, checked(Tokens * Columns));
+    private ReadOnlySpan<float> Source() => _source!.Floats((long)_first * Columns, checked(Tokens * Columns));
 }

@@ -31,10 +31,11 @@ internal sealed class MatmulJob : ParallelJob
 
     /// <summary>Adds a product, Y = X · Wᵀ, to the next run; three at most.</summary>
     /// <param name="matrix">W, <c>[rows, cols]</c>.</param>
-    /// <param name="destination">Y, f32 <c>[tokens, rows]</c> from the buffer's start.</param>
-    public void Add(WeightMatrix matrix, AlignedBuffer destination)
+    /// <param name="destination">Y, f32 <c>[firstToken + tokens, rows]</c>.</param>
+    /// <param name="firstToken">First row of Y in the buffer, dimensionless.</param>
+    public void Add(WeightMatrix matrix, AlignedBuffer destination, int firstToken = 0)
     {
-        _products[_count] = new Product(matrix, destination, 0);
+        _products[_count] = new Product(matrix, destination, firstToken, 0);
         _count++;
     }
 
@@ -130,12 +131,12 @@ internal sealed class MatmulJob : ParallelJob
     {
         WeightMatrix matrix = product.Matrix;
         int unit = Unit(matrix);
-        Span<float> destination = product.Destination.Floats(0, checked(_input!.Tokens * matrix.Rows));
+        Span<float> destination = product.Destination.Floats((long)product.FirstToken * matrix.Rows, checked(_input!.Tokens * matrix.Rows));
         matrix.MultiplyPrepared(from * unit, (int)Math.Min((long)to * unit, matrix.Rows), _kind, _input.Prepared, _input.Tokens, destination, scratch);
     }
 
     // A product and where its rows stand among those of the dispatch, in units of rows.
-    private readonly record struct Product(WeightMatrix Matrix, AlignedBuffer Destination, int FirstUnit)
+    private readonly record struct Product(WeightMatrix Matrix, AlignedBuffer Destination, int FirstToken, int FirstUnit)
     {
         public int Units(int unit) => (int)((Matrix.Rows + (long)unit - 1) / unit);
     }

@@ -14,6 +14,7 @@ public sealed class BlockScorerTests
         foreach (InstructionSet set in Tiers.Supported)
         {
             data.Add("stories260k", "models/stories260k", set);
+            data.Add("stories260k", "models/gguf/stories260k-f32.gguf", set);
             if (set != InstructionSet.Scalar || Tiers.Supported.Count == 1)
             {
                 // A million weights take the scalar tier ten seconds, and show nothing that the smaller model does not.

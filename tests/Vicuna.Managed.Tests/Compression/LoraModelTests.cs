@@ -95,6 +95,26 @@ public sealed class LoraModelTests
         Assert.Equal(lora.Evaluate(samples, CancellationToken.None), lora.Evaluate(samples, CancellationToken.None));
     }
 
+    // The adapter learns beside weights of any type, and what it learned holds for the model that generates.
+    [Theory]
+    [InlineData("models/stories260k", Quantization.None)]
+    [InlineData("models/stories260k", Quantization.Q8)]
+    [InlineData("models/stories260k", Quantization.Q4)]
+    [InlineData("models/tiny-vicuna-bf16", Quantization.None)]
+    [InlineData("models/tiny-vicuna-f16-sharded", Quantization.Q8)]
+    public void Training_BesideStoredOrQuantizedWeights_LowersTheLoss(string folder, Quantization quantization)
+    {
+        using TempFolder output = new();
+        using LanguageModel model = LanguageModel.Load(SharedFolder.Require(folder), new LoadOptions { Threads = 2, Quantization = quantization, RemovedBlocks = [1] });
+        TrainingSample[] samples = [.. Samples(8).Take(6)];
+        HealOptions options = new() { Epochs = 4, BatchSize = 3, MicroBatchSize = 2, LearningRate = 5e-3, WarmupSteps = 0, ValidationSamples = 0 };
+        TrainingReport report = LoraTrainer.Train(model, samples, output.File("adapter"), options);
+        Assert.True(report.Losses.TakeLast(2).Average() < report.Losses.Take(2).Average() - 0.05, string.Join(", ", report.Losses));
+        int[][] windows = [.. samples.Select(sample => sample.Ids.ToArray())];
+        double before = Perplexity.Measure(model, windows).Perplexity;
+        Assert.True(Perplexity.MeasureWithAdapters(model, [model.LoadAdapter(output.File("adapter"))], windows).Perplexity < 0.97 * before);
+    }
+
     [Fact]
     public void Constructor_OfAGgufFile_RefusesIt()
     {
