@@ -14,12 +14,10 @@ internal static class Picture
     {
         PlotModel model = new()
         {
-            Title = "2 of 8 blocks cut: questions answered right, %",
-            TitleFontSize = 17,
+            // In the place of a legend, which is laid out with widths of text that a viewer's fonts need not have.
+            Title = "Right answers, %: whole (grey), 2 of 8 blocks cut (red), healed (blue)",
+            TitleFontSize = 15,
             TitlePadding = 12,
-            // A legend's place is computed with widths of text that a viewer's fonts need not have.
-            Subtitle = "grey: the whole model, red: after the cut, blue: after healing",
-            SubtitleFontSize = 13,
             DefaultFont = "Arial",
             DefaultFontSize = 13,
             Background = OxyColors.White,

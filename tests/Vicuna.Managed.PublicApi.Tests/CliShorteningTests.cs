@@ -75,7 +75,7 @@ public sealed class CliShorteningTests : IDisposable
         Fails(1, "Sample 0", "score", "--criterion", "taylor", "--ids-file", _temp.Write("one.json", "[[1]]"), "--out", output);
         Fails(1, "none.txt", "score", "--criterion", "taylor", "--calibration", _temp.File("none.txt"), "--out", output);
         Fails(2, "expected one of", "score", "--criterion", "taylor", "--out", output);
-        Fails(2, "--criterion", "score", "--criterion", "luck", "--out", output);
+        Fails(2, "luck", "score", "--criterion", "luck", "--out", output);
     }
 
     [Fact]

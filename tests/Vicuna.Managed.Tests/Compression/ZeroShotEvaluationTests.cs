@@ -225,7 +225,7 @@ public sealed class ZeroShotEvaluationTests
         new ZeroShotItem([new("Tom saw Sue because Tom", " was late.", 9), new("Tom saw Sue because Sue", " was late.", 9)], 1),
         new ZeroShotItem([new(string.Empty, "Once upon a time", 16), new(string.Empty, "Time a upon once", 16)], 0),
         new ZeroShotItem([new("He said: ", "yes", 3), new("He said: ", "no", 2)], 0),
-        Item("One day a little girl went to the park with her mother and her big red dog and there she saw a boy who had lost his ball in the water", 2, "and cried", "so", "happy"),
+        Item("One day a little girl went to the park with her mother and her big red dog and there she saw a boy who had lost his ball in the water and could not find it under the old wooden bridge", 2, "and cried", "so", "happy"),
         Item("A", 0, "b", "c"));
 
     private static double PlainScore(SentencePieceTokenizer tokenizer, ZeroShotChoice choice, int contextLength, Func<int[], double[][]> logits)
