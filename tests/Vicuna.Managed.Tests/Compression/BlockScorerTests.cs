@@ -1,5 +1,7 @@
+using System.Numerics.Tensors;
 using System.Text.Json;
 using Vicuna.Managed.Compression;
+using Vicuna.Managed.Models;
 using Vicuna.Managed.Tests.Support;
 
 namespace Vicuna.Managed.Tests.Compression;
@@ -113,13 +115,28 @@ public sealed class BlockScorerTests
     }
 
     [Fact]
-    public void BlockInfluence_OfAModel_IsTheCosineOfWhatTheTapSees()
+    public void BlockInfluence_OfAModel_IsTheCosineOfWhatTheGeneratorSees()
     {
-        int[] ids = Samples(Sensitivity("stories260k"))[0];
-        using LanguageModel model = LanguageModel.Load(SharedFolder.Require("models/stories260k"), new LoadOptions { Threads = 1 });
-        BlockScores scores = BlockScorer.Score(model, ScoreCriterion.BlockInfluence, [ids]);
-        Assert.All(scores.Blocks, score => Assert.InRange(score, 0.0001, 2));
+        int[][] samples = [.. Samples(Sensitivity("stories260k")).Take(2)];
+        using LanguageModel model = LanguageModel.Load(
+            SharedFolder.Require("models/stories260k"), new LoadOptions { Threads = 1, KeyValueType = KeyValueType.F32 });
+        BlockScores scores = BlockScorer.Score(model, ScoreCriterion.BlockInfluence, samples);
+        Tap tap = new(model.Config.HiddenSize);
+        foreach (int[] ids in samples)
+        {
+            using Generator generator = model.CreateGenerator();
+            generator.Tap = tap;
+            generator.Append(ids);
+            generator.GetLogits();
+        }
+
+        Assert.Equal(samples.Sum(ids => ids.Length), tap.Tokens);
         Assert.Equal(5, scores.Blocks.Count);
+        Assert.InRange(scores.Blocks[0], 0.0001, 2);
+        for (int layer = 1; layer < 5; layer++)
+        {
+            Assert.Equal(1 - (tap.Cosines[layer] / tap.Tokens), scores.Blocks[layer], 1e-4);
+        }
     }
 
     [Theory]
@@ -160,5 +177,25 @@ public sealed class BlockScorerTests
     private sealed class Listener(Action<ScoreProgress> report) : IProgress<ScoreProgress>
     {
         public void Report(ScoreProgress value) => report(value);
+    }
+
+    private sealed class Tap(int width) : IActivationTap
+    {
+        private float[] _before = [];
+
+        public double[] Cosines { get; } = new double[5];
+
+        public int Tokens { get; private set; }
+
+        public void AfterBlock(int layer, ReadOnlySpan<float> hidden)
+        {
+            for (int start = 0; layer > 0 && start < hidden.Length; start += width)
+            {
+                Cosines[layer] += TensorPrimitives.CosineSimilarity(hidden.Slice(start, width), _before.AsSpan(start, width));
+            }
+
+            _before = hidden.ToArray();
+            Tokens += layer == 0 ? hidden.Length / width : 0;
+        }
     }
 }
