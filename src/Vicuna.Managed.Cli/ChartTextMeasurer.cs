@@ -10,10 +10,13 @@ internal sealed class ChartTextMeasurer(double width, double height) : PdfRender
 {
     private const double PixelsPerPoint = 96.0 / 72;
 
+    // A viewer without the font that is asked for takes another one; DejaVu Sans, which Linux has, is the widest of the common ones.
+    private const double WidestFont = 1.15;
+
     /// <inheritdoc/>
     public override OxySize MeasureText(string text, string fontFamily, double fontSize, double fontWeight)
     {
         OxySize points = base.MeasureText(text, fontFamily, fontSize, fontWeight);
-        return new OxySize(points.Width * PixelsPerPoint, points.Height * PixelsPerPoint);
+        return new OxySize(points.Width * PixelsPerPoint * WidestFont, points.Height * PixelsPerPoint);
     }
 }
