@@ -14,4 +14,7 @@ public enum FinishReason
 
     /// <summary>The context is full.</summary>
     ContextFull,
+
+    /// <summary>The request's time limit was reached.</summary>
+    TimeLimit,
 }

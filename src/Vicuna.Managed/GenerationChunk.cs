@@ -7,4 +7,7 @@ public sealed record GenerationChunk(string Text, IReadOnlyList<int> TokenIds)
 {
     /// <summary>The whole answer with its timings: on the last piece; null before it.</summary>
     public GenerationResult? Result { get; init; }
+
+    /// <summary>Log-probabilities of <see cref="TokenIds"/>, one each, where <see cref="GenerationOptions.LogProbabilities"/> asked for them; else null.</summary>
+    public IReadOnlyList<TokenLogProbability>? LogProbabilities { get; init; }
 }

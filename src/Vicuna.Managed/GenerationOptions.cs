@@ -50,4 +50,12 @@ public sealed record GenerationOptions
     /// adds up. Default: none.
     /// </summary>
     public IReadOnlyList<LoraAdapter>? Adapters { get; init; }
+
+    /// <summary>A form that the answer must have, enforced while tokens are chosen. Default: none.</summary>
+    public OutputConstraint? Constraint { get; init; }
+
+    /// <summary>
+    /// Asks for the log-probabilities of the answer's tokens, and of this many of the likeliest tokens at each place, 0 to 100. Default: null, none.
+    /// </summary>
+    public int? LogProbabilities { get; init; }
 }

@@ -8,4 +8,14 @@ namespace Vicuna.Managed;
 /// <param name="PrefillTime">Time from the first token of the prompt to the first logits.</param>
 /// <param name="DecodeTime">Time from then to the end.</param>
 public sealed record GenerationResult(
-    string Text, IReadOnlyList<int> TokenIds, FinishReason FinishReason, int PromptTokens, TimeSpan PrefillTime, TimeSpan DecodeTime);
+    string Text, IReadOnlyList<int> TokenIds, FinishReason FinishReason, int PromptTokens, TimeSpan PrefillTime, TimeSpan DecodeTime)
+{
+    /// <summary>Tokens of the prompt that were in an engine's memory and were not computed again.</summary>
+    public int CachedPromptTokens { get; init; }
+
+    /// <summary>Time that the request waited for its turn in an engine.</summary>
+    public TimeSpan QueueTime { get; init; }
+
+    /// <summary>Log-probabilities of <see cref="TokenIds"/>, one each, where <see cref="GenerationOptions.LogProbabilities"/> asked for them; else null.</summary>
+    public IReadOnlyList<TokenLogProbability>? LogProbabilities { get; init; }
+}

@@ -7,7 +7,7 @@ namespace Vicuna.Managed;
 
 /// <summary>
 /// One sequence of tokens and the model's memory of it, step by step: append tokens, take the next, look at logits, rewind, save and restore.
-/// Made by <see cref="LanguageModel.CreateGenerator"/>; any number of them share one model's weights. Compute runs on the calling thread and the
+/// Made by <see cref="LanguageModel.CreateGenerator(GenerationOptions?)"/>; any number of them share one model's weights. Compute runs on the calling thread and the
 /// model's worker threads. A generator is for one thread at a time: a second call while one is under way is refused, not queued.
 /// </summary>
 public sealed class Generator : IDisposable

@@ -172,10 +172,13 @@ public sealed partial class LanguageModel : IDisposable
     /// <returns>The sequence; the caller disposes it.</returns>
     /// <exception cref="ArgumentException">An option is out of range.</exception>
     /// <exception cref="ObjectDisposedException">The model has been disposed.</exception>
-    public Generator CreateGenerator(GenerationOptions? options = null)
+    public Generator CreateGenerator(GenerationOptions? options = null) => CreateGenerator(options, ContextLength);
+
+    /// <summary>Starts an empty sequence with a context of its own.</summary>
+    internal Generator CreateGenerator(GenerationOptions? options, int contextLength)
     {
         ObjectDisposedException.ThrowIf(_disposed, this);
-        return new Generator(_decoder, _checkpoint.Tokenizer, OptionsResolver.Merge(options, DefaultOptions), ContextLength);
+        return new Generator(_decoder, _checkpoint.Tokenizer, OptionsResolver.Merge(options, DefaultOptions), contextLength);
     }
 
     /// <summary>Turns a prompt into token ids, as the generating methods do.</summary>
@@ -339,12 +342,14 @@ public sealed partial class LanguageModel : IDisposable
         return new TextGeneration(generator, _checkpoint.Tokenizer, ends, stops, stripLeadingSpace: isTurn);
     }
 
-    // What is wrong is said by the call itself, not by the first piece.
-    private void CheckRequest(Prompt prompt, GenerationOptions? options)
+    /// <summary>Checks a request: what is wrong is said by the call that makes it, not by the first piece of its answer.</summary>
+    /// <returns>The options in force.</returns>
+    internal GenerationOptions CheckRequest(Prompt prompt, GenerationOptions? options)
     {
         ArgumentNullException.ThrowIfNull(prompt);
         ObjectDisposedException.ThrowIf(_disposed, this);
-        OptionsResolver.Resolve(OptionsResolver.Merge(options, DefaultOptions), Config.VocabSize);
+        GenerationOptions merged = OptionsResolver.Merge(options, DefaultOptions);
+        OptionsResolver.Resolve(merged, Config.VocabSize);
         LoraAdapter.Stack(options?.Adapters ?? [], _decoder, nameof(options));
         foreach (int token in prompt.Tokens ?? [])
         {
@@ -360,6 +365,8 @@ public sealed partial class LanguageModel : IDisposable
         {
             _ = Tokenizer;
         }
+
+        return merged;
     }
 
     private GenerationResult Run(Prompt prompt, GenerationOptions? options, Action<GenerationChunk> emit, CancellationToken cancellationToken)

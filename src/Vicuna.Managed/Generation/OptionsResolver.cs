@@ -8,6 +8,7 @@ internal static class OptionsResolver
     /// <summary>New tokens where neither the caller nor the model says.</summary>
     public const int DefaultMaxNewTokens = 256;
 
+    private const int MaxLogProbabilities = 100;
     private const int MaxStopStrings = 64;
     private const int MaxStopStringLength = 1024;
 
@@ -27,6 +28,8 @@ internal static class OptionsResolver
         StopStrings = options.StopStrings ?? defaults.StopStrings,
         StopTokens = options.StopTokens ?? defaults.StopTokens,
         Adapters = options.Adapters ?? defaults.Adapters,
+        Constraint = options.Constraint ?? defaults.Constraint,
+        LogProbabilities = options.LogProbabilities ?? defaults.LogProbabilities,
     };
 
     /// <summary>Checks options and makes them sampling parameters.</summary>
@@ -34,6 +37,7 @@ internal static class OptionsResolver
     public static SamplingSettings Resolve(GenerationOptions options, int vocabSize)
     {
         Check(options.MaxNewTokens is null or >= 1, nameof(options.MaxNewTokens), "at least 1", options.MaxNewTokens);
+        Check(options.LogProbabilities is null or (>= 0 and <= MaxLogProbabilities), nameof(options.LogProbabilities), $"0 to {MaxLogProbabilities}", options.LogProbabilities);
         Check(options.TopK is null or >= 0, nameof(options.TopK), "at least 0", options.TopK);
         Range(options.Temperature, 0, 100, nameof(options.Temperature));
         Range(options.MinP, 0, 1, nameof(options.MinP));

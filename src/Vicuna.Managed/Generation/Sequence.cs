@@ -57,6 +57,15 @@ internal sealed class Sequence
     /// <summary>Whether the logits for the next token are known.</summary>
     public bool HasLogits { get; private set; }
 
+    /// <summary>
+    /// Receives the last block's normalized output of every token in the place of the logits, which are not computed then; null for logits. For sequences
+    /// that are run from their first token to their last, once.
+    /// </summary>
+    public HiddenMean? Pool { get; init; }
+
+    /// <summary>Whether the passes have brought all that is wanted of the tokens.</summary>
+    public bool IsReady => Pool is null ? HasLogits : Cache.Length == _tokens.Count;
+
     /// <summary>The logits for the next token, f32 <c>[V]</c>, if they are known.</summary>
     public ReadOnlySpan<float> Logits => _logits;
 
@@ -192,7 +201,7 @@ internal sealed class Sequence
             throw new InvalidOperationException("The sequence is empty: append a prompt first.");
         }
 
-        if (HasLogits)
+        if (IsReady)
         {
             return 0;
         }
@@ -212,6 +221,18 @@ internal sealed class Sequence
     {
         logits.CopyTo(_logits);
         HasLogits = true;
+    }
+
+    /// <summary>Takes the last block's output of tokens of the pass that has just run.</summary>
+    /// <param name="state">The pass's buffers.</param>
+    /// <param name="first">Number of the first token in the pass.</param>
+    /// <param name="count">How many tokens.</param>
+    public void TakeHidden(DecoderState state, int first, int count)
+    {
+        for (int i = 0; i < count; i++)
+        {
+            Pool!.Add(_decoder.FinalNorm(state, first + i));
+        }
     }
 
     /// <summary>Runs what the model has yet to see.</summary>
@@ -266,6 +287,10 @@ internal sealed class Sequence
                 if (observer is not null)
                 {
                     ObserveChunk(state, start, count, observeFrom, observer, cancellationToken);
+                }
+                else if (Pool is not null)
+                {
+                    TakeHidden(state, 0, count);
                 }
                 else if (Cache.Length == _tokens.Count)
                 {

@@ -12,6 +12,7 @@ internal sealed class SequenceBatch(Decoder decoder)
     private readonly List<Sequence> _sequences = [];
     private readonly List<int> _missing = [];
     private readonly List<Part> _parts = [];
+    private readonly List<int> _prompts = [];
     private readonly int[] _tokens = new int[decoder.ChunkTokens];
     private readonly SequenceSlice[] _slices = new SequenceSlice[decoder.ChunkTokens];
     private readonly int[] _rows = new int[DecoderState.LogitsRows];
@@ -19,22 +20,35 @@ internal sealed class SequenceBatch(Decoder decoder)
     /// <summary>The sequences.</summary>
     public IReadOnlyList<Sequence> Sequences => _sequences;
 
+    /// <summary>Tokens of prompts in the last pass.</summary>
+    public int PromptTokens { get; private set; }
+
+    /// <summary>Sequences that had a single token in the last pass.</summary>
+    public int SingleTokens { get; private set; }
+
     /// <summary>Adds a sequence of the model; it needs at least one token. The caller goes on owning it.</summary>
     public void Add(Sequence sequence) => _sequences.Add(sequence);
 
     /// <summary>Takes a sequence out.</summary>
     public void Remove(Sequence sequence) => _sequences.Remove(sequence);
 
+    /// <summary>Runs one pass with as many tokens as it holds; see <see cref="Step(int, CancellationToken)"/>.</summary>
+    /// <param name="cancellationToken">Checked before each piece of each product.</param>
+    /// <returns>Sequences that know the logits for their next token now; when it is less than all, call again.</returns>
+    public int Step(CancellationToken cancellationToken) => Step(decoder.ChunkTokens, cancellationToken);
+
     /// <summary>
-    /// Runs one pass over what the sequences lack: single tokens first, so that nobody's answer waits for another's prompt, then prompts in the
-    /// order of the sequences, as much of them as a pass holds. If it fails or is cancelled, the sequences are as before.
+    /// Runs one pass over what the sequences lack: single tokens first, so that nobody's answer waits for another's prompt, then prompts: half of the
+    /// room goes to the first of them in the order of the sequences, so that it comes to its end, the other half to the shortest, so that a short
+    /// question does not wait for a long one. If it fails or is cancelled, the sequences are as before.
     /// </summary>
+    /// <param name="mostPromptTokens">Most tokens of prompts, 0 or more; a pass may hold less.</param>
     /// <param name="cancellationToken">Checked before each piece of each product.</param>
     /// <returns>Sequences that know the logits for their next token now; when it is less than all, call again.</returns>
     /// <exception cref="InvalidOperationException">A sequence is empty, or another call on one is under way.</exception>
     /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
     /// <exception cref="ObjectDisposedException">A sequence or the model has been disposed.</exception>
-    public int Step(CancellationToken cancellationToken)
+    public int Step(int mostPromptTokens, CancellationToken cancellationToken)
     {
         _missing.Clear();
         try
@@ -46,7 +60,7 @@ internal sealed class SequenceBatch(Decoder decoder)
                 _missing[^1] = sequence.FindMissing();
             }
 
-            ChooseParts();
+            ChooseParts(mostPromptTokens);
             if (_parts.Count > 0)
             {
                 Run(cancellationToken);
@@ -70,26 +84,54 @@ internal sealed class SequenceBatch(Decoder decoder)
         }
     }
 
-    private void ChooseParts()
+    private void ChooseParts(int mostPromptTokens)
     {
         _parts.Clear();
+        _prompts.Clear();
         int room = decoder.ChunkTokens;
-        for (int i = 0; i < _sequences.Count && room > 0; i++)
+        for (int i = 0; i < _sequences.Count; i++)
         {
-            if (_missing[i] == 1)
+            if (_missing[i] == 1 && room > 0)
             {
                 _parts.Add(new Part(i, 1));
                 room--;
             }
+            else if (_missing[i] > 1)
+            {
+                _prompts.Add(i);
+            }
         }
 
-        for (int i = 0; i < _sequences.Count && room > 0; i++)
+        SingleTokens = _parts.Count;
+        room = Math.Min(room, mostPromptTokens);
+        PromptTokens = 0;
+        if (_prompts.Count == 0 || room == 0)
         {
-            if (_missing[i] > 1)
+            return;
+        }
+
+        int first = _prompts[0];
+        int others = room;
+        int reserved = Math.Min(_missing[first], (room + 1) / 2);
+        others -= reserved;
+        _prompts.RemoveAt(0);
+        _prompts.Sort((a, b) => (_missing[a], a).CompareTo((_missing[b], b)));
+        int at = _parts.Count;
+        foreach (int prompt in _prompts)
+        {
+            int tokens = Math.Min(_missing[prompt], others);
+            if (tokens > 0)
             {
-                _parts.Add(new Part(i, Math.Min(_missing[i], room)));
-                room -= _parts[^1].Tokens;
+                _parts.Add(new Part(prompt, tokens));
+                others -= tokens;
             }
+        }
+
+        // What the others leave is the first one's too.
+        _parts.Insert(at, new Part(first, Math.Min(_missing[first], reserved + others)));
+        for (int i = at; i < _parts.Count; i++)
+        {
+            PromptTokens += _parts[i].Tokens;
         }
     }
 
@@ -108,12 +150,28 @@ internal sealed class SequenceBatch(Decoder decoder)
         try
         {
             decoder.Forward(_tokens.AsSpan(0, tokens), _slices.AsSpan(0, _parts.Count), state, null, cancellationToken);
+            TakeHidden(state);
             TakeLogits(state, cancellationToken);
         }
         finally
         {
             decoder.ReturnState(state);
             Array.Clear(_slices);
+        }
+    }
+
+    // Before the logits, whose product uses the same buffers.
+    private void TakeHidden(DecoderState state)
+    {
+        int first = 0;
+        foreach (Part part in _parts)
+        {
+            if (_sequences[part.Sequence].Pool is not null)
+            {
+                _sequences[part.Sequence].TakeHidden(state, first, part.Tokens);
+            }
+
+            first += part.Tokens;
         }
     }
 
@@ -128,7 +186,7 @@ internal sealed class SequenceBatch(Decoder decoder)
         {
             token += _parts[i].Tokens;
             _missing[_parts[i].Sequence] -= _parts[i].Tokens;
-            if (_missing[_parts[i].Sequence] == 0)
+            if (WantsLogits(_parts[i]))
             {
                 _rows[count++] = token;
             }
@@ -141,7 +199,7 @@ internal sealed class SequenceBatch(Decoder decoder)
             ReadOnlySpan<float> logits = count > 0 ? decoder.Logits(state, _rows.AsSpan(0, count), cancellationToken) : [];
             for (int row = 0; first <= i; first++)
             {
-                if (_missing[_parts[first].Sequence] == 0)
+                if (WantsLogits(_parts[first]))
                 {
                     _sequences[_parts[first].Sequence].AcceptLogits(logits.Slice(row++ * vocabulary, vocabulary));
                 }
@@ -150,6 +208,8 @@ internal sealed class SequenceBatch(Decoder decoder)
             count = 0;
         }
     }
+
+    private bool WantsLogits(Part part) => _missing[part.Sequence] == 0 && _sequences[part.Sequence].Pool is null;
 
     /// <summary>What a sequence has in the pass.</summary>
     private readonly record struct Part(int Sequence, int Tokens);

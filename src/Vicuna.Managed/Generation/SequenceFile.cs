@@ -59,7 +59,18 @@ internal static class SequenceFile
     /// <summary>Reads a sequence; its keys and values go into an empty cache.</summary>
     /// <exception cref="ModelFormatException">The data is damaged, cut short, or of another model.</exception>
     /// <exception cref="ContextLengthExceededException">The cache cannot hold it.</exception>
-    public static SavedSequence Read(Stream source, ReadOnlySpan<byte> fingerprint, KvCache cache, int vocabSize)
+    public static SavedSequence Read(Stream source, ReadOnlySpan<byte> fingerprint, KvCache cache, int vocabSize) =>
+        Read(source, fingerprint, cache, vocabSize, static _ => true);
+
+    /// <summary>Reads a sequence; its keys and values go into an empty cache if there is room for them, else they are read and dropped.</summary>
+    /// <param name="source">The bytes.</param>
+    /// <param name="fingerprint">The model's, 32 bytes <c>[32]</c>.</param>
+    /// <param name="cache">Receives keys and values.</param>
+    /// <param name="vocabSize">V, number of token ids.</param>
+    /// <param name="hasRoom">Says whether there is room for a number of positions, before any of them is read.</param>
+    /// <exception cref="ModelFormatException">The data is damaged, cut short, or of another model.</exception>
+    /// <exception cref="ContextLengthExceededException">The cache cannot hold it.</exception>
+    public static SavedSequence Read(Stream source, ReadOnlySpan<byte> fingerprint, KvCache cache, int vocabSize, Func<int, bool> hasRoom)
     {
         using IncrementalHash hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
         byte[] header = new byte[HeaderBytes];
@@ -115,6 +126,16 @@ internal static class SequenceFile
         }
 
         byte[] buffer = new byte[cache.Shape.RunBytes];
+        if (!hasRoom(cached))
+        {
+            for (long left = checked(cached * cache.Shape.BytesPerPosition); left > 0; left -= Math.Min(left, buffer.Length))
+            {
+                Take(buffer.AsSpan(0, (int)Math.Min(left, buffer.Length)));
+            }
+
+            cached = 0;
+        }
+
         foreach ((KvPage page, long offset, int positions) in Runs(cache, cached))
         {
             Span<byte> part = buffer.AsSpan(0, positions * cache.Shape.PositionBytes);

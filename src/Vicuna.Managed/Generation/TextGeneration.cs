@@ -29,6 +29,15 @@ internal sealed class TextGeneration(
     /// <summary>The sequence.</summary>
     public Generator Generator => generator;
 
+    /// <summary>Tokens of the answer so far.</summary>
+    public int Tokens => _ids.Count;
+
+    /// <summary>Tokens of the prompt that were in memory before, for the result.</summary>
+    public int CachedPromptTokens { get; set; }
+
+    /// <summary>Time that the request waited before, for the result.</summary>
+    public TimeSpan QueueTime { get; set; }
+
     /// <summary>Generates on the calling thread.</summary>
     /// <param name="prompt">Ids to append first, at least one.</param>
     /// <param name="emit">Receives the pieces, the last with the result.</param>
@@ -46,7 +55,7 @@ internal sealed class TextGeneration(
         return Finish(emit);
     }
 
-    /// <summary>Adds the prompt without running it, for passes with others; afterwards <see cref="TakeToken"/> until it says no, then <see cref="Finish"/>.</summary>
+    /// <summary>Adds the prompt without running it, for passes with others; afterwards <see cref="TakeToken"/> until it says no, then <see cref="Finish(Action{GenerationChunk})"/>.</summary>
     /// <param name="prompt">Ids to append first, at least one.</param>
     public void Begin(IReadOnlyList<int> prompt)
     {
@@ -87,13 +96,22 @@ internal sealed class TextGeneration(
 
     /// <summary>Hands on what was held back, and the whole answer.</summary>
     /// <param name="emit">Receives it.</param>
-    public GenerationResult Finish(Action<GenerationChunk> emit)
+    public GenerationResult Finish(Action<GenerationChunk> emit) => Finish(emit, _reason);
+
+    /// <summary>Ends the answer where it is, for a reason of the caller's.</summary>
+    /// <param name="emit">Receives what was held back, and the whole answer.</param>
+    /// <param name="because">The reason, unless a stop string turns up in what was held back.</param>
+    public GenerationResult Finish(Action<GenerationChunk> emit, FinishReason because)
     {
         string rest = _matcher.Push(_decoder is null ? [] : _decoder.Flush());
-        FinishReason reason = _matcher.Found is null ? _reason : FinishReason.StopString;
+        FinishReason reason = _matcher.Found is null ? because : FinishReason.StopString;
         rest += _matcher.Flush();
         _text.Append(rest);
-        GenerationResult result = new(_text.ToString(), _ids, reason, _promptTokens, Stopwatch.GetElapsedTime(_started, _prefilled), Stopwatch.GetElapsedTime(_prefilled));
+        GenerationResult result = new(_text.ToString(), _ids, reason, _promptTokens, Stopwatch.GetElapsedTime(_started, _prefilled), Stopwatch.GetElapsedTime(_prefilled))
+        {
+            CachedPromptTokens = CachedPromptTokens,
+            QueueTime = QueueTime,
+        };
         emit(new GenerationChunk(rest, _ids[_emittedIds..]) { Result = result });
         return result;
     }

@@ -156,12 +156,29 @@ internal sealed class Decoder : IDisposable
         {
             for (int i = 0; i < tokens.Length; i++)
             {
-                Span<float> normed = state.FinalNormed.Floats((long)i * Config.HiddenSize, Config.HiddenSize);
-                _ops.RmsNorm(state.Hidden.Floats((long)tokens[i] * Config.HiddenSize, Config.HiddenSize), _weights.FinalNorm, Config.RmsNormEps, normed); // [count, D]
+                Normalize(state, tokens[i], i); // [count, D]
             }
 
             Multiply(state, state.FinalNormed, Config.HiddenSize, tokens.Length, [new(_weights.Output, [], state.Logits)], cancellationToken); // [count, V]
             return state.Logits.Floats(0, checked(tokens.Length * Config.VocabSize));
+        }
+        finally
+        {
+            ReleaseWeights();
+        }
+    }
+
+    /// <summary>The last block's output for a token of the last <see cref="Forward"/>, normalized: Hugging Face's <c>last_hidden_state</c>.</summary>
+    /// <param name="state">The buffers of that pass.</param>
+    /// <param name="token">Number of the token in the pass.</param>
+    /// <returns>f32 <c>[D]</c>, valid until the next call.</returns>
+    /// <exception cref="ObjectDisposedException">The model has been disposed.</exception>
+    public ReadOnlySpan<float> FinalNorm(DecoderState state, int token)
+    {
+        HoldWeights();
+        try
+        {
+            return Normalize(state, token, 0);
         }
         finally
         {
@@ -179,6 +196,13 @@ internal sealed class Decoder : IDisposable
     private static int ScratchElements(ModelConfig config)
     {
         return Math.Max(MatmulJob.ScratchElements(DecoderState.WidestInput(config)), AttentionJob.ScratchElements(config.HeadDim));
+    }
+
+    private Span<float> Normalize(DecoderState state, int token, int row)
+    {
+        Span<float> normed = state.FinalNormed.Floats((long)row * Config.HiddenSize, Config.HiddenSize);
+        _ops.RmsNorm(state.Hidden.Floats((long)token * Config.HiddenSize, Config.HiddenSize), _weights.FinalNorm, Config.RmsNormEps, normed);
+        return normed;
     }
 
     private void RunBlocks(int count, DecoderState state, IActivationTap? tap, CancellationToken cancel)

@@ -74,6 +74,36 @@ internal sealed class KvCache(KvShape shape, int capacity) : IDisposable
         Length = positions;
     }
 
+    /// <summary>Begins with positions that are in memory already. This cache must be empty.</summary>
+    /// <param name="pages">Pages of the same layout; this cache becomes one more holder of each.</param>
+    /// <param name="positions">Positions in them that count, up to the capacity; the last page must be needed for them.</param>
+    /// <exception cref="ArgumentException">This cache is not empty, or the pages are more or less than the positions need.</exception>
+    public void ShareFrom(IReadOnlyList<KvPage> pages, int positions)
+    {
+        if (_pages.Count > 0 || positions > Capacity || pages.Count != (positions + KvShape.PagePositions - 1) / KvShape.PagePositions)
+        {
+            throw new ArgumentException($"Expected an empty cache and the pages of {positions} positions, found {_pages.Count} pages and {pages.Count}.", nameof(pages));
+        }
+
+        foreach (KvPage page in pages)
+        {
+            page.AddReference();
+            _pages.Add(page);
+        }
+
+        Length = positions;
+    }
+
+    /// <summary>Holds another page with the same content in the place of its own.</summary>
+    /// <param name="index">Number of the page.</param>
+    /// <param name="page">The other one; this cache becomes one more holder of it.</param>
+    public void ReplacePage(int index, KvPage page)
+    {
+        page.AddReference();
+        _pages[index].Release();
+        _pages[index] = page;
+    }
+
     /// <summary>Forgets positions from <paramref name="length"/> on and lets go of the pages that only they used.</summary>
     public void Truncate(int length)
     {

@@ -196,8 +196,11 @@ public sealed class SentencePieceTokenizer : Tokenizer
         return OperationStatus.Done;
     }
 
-    /// <summary>What piece <paramref name="id"/> decodes to, in UTF-8 or a part of it.</summary>
-    internal ReadOnlySpan<byte> TextBytes(int id) => _bytes[Checked(id)];
+    /// <summary>What piece <paramref name="id"/> decodes to: UTF-8, or a part of it where a character takes several pieces; nothing for control pieces.</summary>
+    /// <param name="id">Id of the piece.</param>
+    /// <returns>The bytes <c>[N]</c>; they stay valid.</returns>
+    /// <exception cref="ArgumentOutOfRangeException">The vocabulary has no piece <paramref name="id"/>.</exception>
+    public ReadOnlySpan<byte> TextBytes(int id) => _bytes[Checked(id)];
 
     /// <inheritdoc/>
     protected override EncodeResults<EncodedToken> EncodeToTokens(string? text, ReadOnlySpan<char> textSpan, EncodeSettings settings)

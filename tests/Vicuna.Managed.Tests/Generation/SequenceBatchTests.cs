@@ -193,6 +193,40 @@ public sealed class SequenceBatchTests
     }
 
     // The logits after the prompt and after each of some greedy tokens.
+    [Fact]
+    public void Step_WithAnAnswerALongPromptAndAShortOne_ServesAllThreeInOnePass()
+    {
+        TinyModel tiny = new(Shape);
+        using LanguageModel model = tiny.Load();
+        using Generator answer = model.CreateGenerator();
+        using Generator longOne = model.CreateGenerator();
+        using Generator shortOne = model.CreateGenerator();
+        answer.Append(tiny.RandomTokens(5));
+        answer.Next();
+        longOne.Sequence.AppendPending(tiny.RandomTokens(150));
+        SequenceBatch batch = model.CreateBatch();
+        batch.Add(longOne.Sequence);
+        batch.Add(answer.Sequence);
+        Assert.Equal(1, batch.Step(16, TestContext.Current.CancellationToken));
+        Assert.Equal((1, 16, 16), (batch.SingleTokens, batch.PromptTokens, longOne.Sequence.Cache.Length));
+        Assert.True(answer.Sequence.HasLogits);
+
+        // The short prompt is through after one pass, and the long one goes on too.
+        answer.Next();
+        shortOne.Sequence.AppendPending(tiny.RandomTokens(7));
+        batch.Add(shortOne.Sequence);
+        Assert.Equal(2, batch.Step(16, TestContext.Current.CancellationToken));
+        Assert.True(shortOne.Sequence.HasLogits);
+        Assert.Equal((1, 16, 25), (batch.SingleTokens, batch.PromptTokens, longOne.Sequence.Cache.Length));
+
+        // Without room for prompts the answer goes on alone.
+        answer.Next();
+        Assert.Equal(2, batch.Step(0, TestContext.Current.CancellationToken));
+        Assert.Equal((1, 0, 25), (batch.SingleTokens, batch.PromptTokens, longOne.Sequence.Cache.Length));
+        Assert.Equal(2, batch.Step(0, TestContext.Current.CancellationToken));
+        Assert.Equal((0, 0), (batch.SingleTokens, batch.PromptTokens));
+    }
+
     private static float[] Alone(LanguageModel model, int[] prompt)
     {
         using Generator generator = model.CreateGenerator(new GenerationOptions { Temperature = 0 });

@@ -17,6 +17,13 @@ internal sealed class ReferenceDecoder(TinyModel model)
     /// <summary>Logits after every token, <c>[T][V]</c>.</summary>
     public double[][] Logits(int[] tokens)
     {
+        string head = model.Config["tie_word_embeddings"]?.GetValue<bool>() == true ? "model.embed_tokens" : "lm_head";
+        return Linear(head, Hidden(tokens));
+    }
+
+    /// <summary>The last block's output, normalized, <c>[T][D]</c>.</summary>
+    public double[][] Hidden(int[] tokens)
+    {
         double[] table = Values("model.embed_tokens.weight");
         double[][] stream = [.. tokens.Select(token => table[(token * _hidden)..((token + 1) * _hidden)])];
         for (int layer = 0; layer < _layers; layer++)
@@ -31,8 +38,7 @@ internal sealed class ReferenceDecoder(TinyModel model)
             stream = Sum(stream, Linear(block + "mlp.down_proj", product));
         }
 
-        string head = model.Config["tie_word_embeddings"]?.GetValue<bool>() == true ? "model.embed_tokens" : "lm_head";
-        return Linear(head, Norm(stream, "model.norm.weight"));
+        return Norm(stream, "model.norm.weight");
     }
 
     private static int Int(JsonObject config, string key) => config[key]!.GetValue<int>();

@@ -1,0 +1,134 @@
+using System.Diagnostics;
+
+namespace Vicuna.Managed.Serving;
+
+/// <summary>What the engine's meters and activities are told of one request: numbers and names, never its texts.</summary>
+internal sealed class RequestTelemetry
+{
+    private readonly EngineMeters _meters;
+    private readonly KeyValuePair<string, object?> _operation;
+    private readonly Activity? _activity;
+    private readonly long _arrived = Stopwatch.GetTimestamp();
+    private readonly int _promptTokens;
+    private int _cachedTokens;
+    private long _firstToken;
+    private int _tokens;
+    private int _ended;
+
+    /// <summary>The request has arrived.</summary>
+    /// <param name="meters">The instruments.</param>
+    /// <param name="operation">Name of the operation.</param>
+    /// <param name="options">How it generates; null where it does not.</param>
+    /// <param name="promptTokens">Tokens of the prompt.</param>
+    public RequestTelemetry(EngineMeters meters, string operation, GenerationOptions? options, int promptTokens)
+    {
+        _meters = meters;
+        _promptTokens = promptTokens;
+        _operation = new KeyValuePair<string, object?>("gen_ai.operation.name", operation);
+        _activity = EngineMeters.Activities.StartActivity($"{operation} {meters.Model.Value}", ActivityKind.Internal);
+        if (_activity is { IsAllDataRequested: true })
+        {
+            _activity.SetTag(_operation.Key, operation);
+            _activity.SetTag("gen_ai.provider.name", EngineMeters.Provider);
+            _activity.SetTag(meters.Model.Key, meters.Model.Value);
+            _activity.SetTag("gen_ai.usage.input_tokens", promptTokens);
+            _activity.SetTag("gen_ai.request.max_tokens", options?.MaxNewTokens);
+            _activity.SetTag("gen_ai.request.temperature", options?.Temperature);
+            _activity.SetTag("gen_ai.request.top_p", options?.TopP);
+            _activity.SetTag("gen_ai.request.top_k", options?.TopK);
+            _activity.SetTag("gen_ai.request.seed", options?.Seed);
+        }
+
+        // The caller goes on with its own activity; this one ends when the request does.
+        if (_activity is not null)
+        {
+            Activity.Current = _activity.Parent;
+        }
+    }
+
+    /// <summary>The request's turn has come.</summary>
+    /// <returns>How long it waited.</returns>
+    public TimeSpan Begin()
+    {
+        TimeSpan waited = Stopwatch.GetElapsedTime(_arrived);
+        _meters.QueueTime.Record(waited.TotalSeconds, _operation, _meters.Model);
+        _activity?.AddEvent(new ActivityEvent("vicuna.started"));
+        return waited;
+    }
+
+    /// <summary>Some of the prompt was in memory.</summary>
+    public void AddCached(int tokens) => _cachedTokens += tokens;
+
+    /// <summary>A token has been generated.</summary>
+    public void AddToken()
+    {
+        _meters.GeneratedTokens.Add(1, _meters.Model);
+        if (_tokens++ == 0)
+        {
+            _firstToken = Stopwatch.GetTimestamp();
+            _meters.PromptTokens.Add(_promptTokens - _cachedTokens, _meters.Model);
+            _meters.CachedTokens.Add(_cachedTokens, _meters.Model);
+            _activity?.SetTag("gen_ai.usage.cache_read.input_tokens", _cachedTokens);
+            _meters.TimeToFirstToken.Record(Stopwatch.GetElapsedTime(_arrived, _firstToken).TotalSeconds, _operation, Provider, _meters.Model);
+            _activity?.AddEvent(new ActivityEvent("gen_ai.first_token"));
+        }
+    }
+
+    /// <summary>The request has ended.</summary>
+    /// <param name="reason">Why; null for one that generates nothing.</param>
+    public void Complete(FinishReason? reason)
+    {
+        if (reason is not null)
+        {
+            _activity?.SetTag("gen_ai.usage.output_tokens", _tokens);
+            _activity?.SetTag("gen_ai.response.finish_reasons", new[] { NameOf(reason.Value) });
+        }
+
+        End(null);
+    }
+
+    /// <summary>The request has failed.</summary>
+    public void Fail(Exception exception)
+    {
+        if (exception is OperationCanceledException)
+        {
+            _meters.Cancelled.Add(1, _meters.Model);
+        }
+        else if (exception is NonFiniteLogitsException)
+        {
+            _meters.NonFinite.Add(1, _meters.Model);
+        }
+
+        string type = exception is EngineOverloadedException overloaded ? overloaded.Reason.ToString() : exception.GetType().Name;
+        _activity?.SetTag("error.type", type);
+        _activity?.SetStatus(ActivityStatusCode.Error);
+        End(type);
+    }
+
+    private static KeyValuePair<string, object?> Provider => new("gen_ai.provider.name", EngineMeters.Provider);
+
+    // The conventions' names, which are those of OpenAI's API.
+    private static string NameOf(FinishReason reason) => reason is FinishReason.EndOfSequence or FinishReason.StopString ? "stop" : "length";
+
+    private void End(string? error)
+    {
+        if (Interlocked.Exchange(ref _ended, 1) == 1)
+        {
+            return;
+        }
+
+        TagList tags = [_operation, Provider, _meters.Model];
+        if (error is not null)
+        {
+            tags.Add("error.type", error);
+        }
+
+        _meters.RequestDuration.Record(Stopwatch.GetElapsedTime(_arrived).TotalSeconds, tags);
+        if (_tokens > 1)
+        {
+            _meters.TimePerOutputToken.Record(Stopwatch.GetElapsedTime(_firstToken).TotalSeconds / (_tokens - 1), _operation, Provider, _meters.Model);
+        }
+
+        _activity?.Dispose();
+    }
+}
