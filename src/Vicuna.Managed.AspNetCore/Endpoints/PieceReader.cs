@@ -1,0 +1,48 @@
+namespace Vicuna.Managed.AspNetCore.Endpoints;
+
+/// <summary>Reads the pieces of an answer for a stream that must not fall silent for long.</summary>
+internal static class PieceReader
+{
+    /// <summary>Reads the pieces; where the next one takes long, the stream is kept alive.</summary>
+    /// <param name="exchange">The request, whose stream has begun.</param>
+    /// <param name="request">Its answer.</param>
+    public static async IAsyncEnumerable<GenerationChunk> ReadAsync(Exchange exchange, InferenceRequest request)
+    {
+        IAsyncEnumerator<GenerationChunk> pieces = request.ReadAsync(exchange.Stop).GetAsyncEnumerator(exchange.Stop);
+        await using (pieces.ConfigureAwait(false))
+        {
+            while (await NextAsync(exchange, pieces).ConfigureAwait(false))
+            {
+                exchange.NewTokens += pieces.Current.TokenIds.Count;
+                yield return pieces.Current;
+            }
+        }
+    }
+
+    private static async Task<bool> NextAsync(Exchange exchange, IAsyncEnumerator<GenerationChunk> pieces)
+    {
+        ValueTask<bool> next = pieces.MoveNextAsync();
+        if (next.IsCompleted)
+        {
+            return await next.ConfigureAwait(false);
+        }
+
+        Task<bool> pending = next.AsTask();
+        while (true)
+        {
+            try
+            {
+                return await pending.WaitAsync(exchange.Options.PingInterval).ConfigureAwait(false);
+            }
+            catch (TimeoutException) when (!pending.IsCompleted)
+            {
+                await exchange.Events!.PingAsync().ConfigureAwait(false);
+            }
+            catch (TimeoutException)
+            {
+                // It has come in the same moment, or the time was the answer's own.
+                return await pending.ConfigureAwait(false);
+            }
+        }
+    }
+}

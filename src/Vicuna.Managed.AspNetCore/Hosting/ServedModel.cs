@@ -1,0 +1,9 @@
+namespace Vicuna.Managed.AspNetCore.Hosting;
+
+/// <summary>A model that is ready to be asked.</summary>
+/// <param name="Model">The model.</param>
+/// <param name="Engine">What shares it between requests.</param>
+/// <param name="Id">Its name in the API.</param>
+/// <param name="Created">When it was loaded, in seconds since 1970.</param>
+/// <param name="LoadTime">How long loading took.</param>
+internal sealed record ServedModel(LanguageModel Model, InferenceEngine Engine, string Id, long Created, TimeSpan LoadTime);
