@@ -139,11 +139,13 @@ internal sealed class CommonOptions
         LoadFrom(ModelPath(parsed), parsed, formatter, cancellationToken);
 
     /// <summary>Loads a model from a path, or the embedded one.</summary>
-    public LanguageModel LoadFrom(string? path, ParseResult parsed, IPromptFormatter? formatter, CancellationToken cancellationToken)
+    public LanguageModel LoadFrom(
+        string? path, ParseResult parsed, IPromptFormatter? formatter, CancellationToken cancellationToken, int? contextLength = null)
     {
         LoadOptions options = new()
         {
             PromptFormatter = formatter,
+            ContextLength = contextLength,
             Threads = parsed.GetValue(_threads),
             PrefillThreads = parsed.GetValue(_prefillThreads),
             CopyToMemory = parsed.GetValue(_resident),

@@ -39,6 +39,7 @@ internal static class Program
             PruneCommand.Create(),
             HealCommand.Create(),
             MergeCommand.Create(),
+            ServeCommand.Create(),
         };
         root.Directives.Clear();
 
