@@ -26,7 +26,7 @@ public sealed record EngineOptions
 
     /// <summary>
     /// Most tokens of prompts in a pass in which running answers take part, 16 to 512: no answer waits for another's prompt longer than that many
-    /// tokens take. Default 64.
+    /// tokens take. Passes without answers take twice as many, and a short prompt that comes during one is in the next. Default 64.
     /// </summary>
     public int PrefillChunkTokens { get; init; } = 64;
 

@@ -16,6 +16,7 @@ internal sealed class SequenceBatch(Decoder decoder)
     private readonly int[] _tokens = new int[decoder.ChunkTokens];
     private readonly SequenceSlice[] _slices = new SequenceSlice[decoder.ChunkTokens];
     private readonly int[] _rows = new int[DecoderState.LogitsRows];
+    private bool _firstHasWaited;
 
     /// <summary>The sequences.</summary>
     public IReadOnlyList<Sequence> Sequences => _sequences;
@@ -38,9 +39,9 @@ internal sealed class SequenceBatch(Decoder decoder)
     public int Step(CancellationToken cancellationToken) => Step(decoder.ChunkTokens, cancellationToken);
 
     /// <summary>
-    /// Runs one pass over what the sequences lack: single tokens first, so that nobody's answer waits for another's prompt, then prompts: half of the
-    /// room goes to the first of them in the order of the sequences, so that it comes to its end, the other half to the shortest, so that a short
-    /// question does not wait for a long one. If it fails or is cancelled, the sequences are as before.
+    /// Runs one pass over what the sequences lack: single tokens first, so that nobody's answer waits for another's prompt, then prompts, the shortest
+    /// first, so that a question does not wait for a long text. The one that came first in the order of the sequences gets what they leave, but half of
+    /// the room in every second such pass, so that it comes to its end. If it fails or is cancelled, the sequences are as before.
     /// </summary>
     /// <param name="mostPromptTokens">Most tokens of prompts, 0 or more; a pass may hold less.</param>
     /// <param name="cancellationToken">Checked before each piece of each product.</param>
@@ -112,7 +113,7 @@ internal sealed class SequenceBatch(Decoder decoder)
 
         int first = _prompts[0];
         int others = room;
-        int reserved = Math.Min(_missing[first], (room + 1) / 2);
+        int reserved = _firstHasWaited ? Math.Min(_missing[first], (room + 1) / 2) : 0;
         others -= reserved;
         _prompts.RemoveAt(0);
         _prompts.Sort((a, b) => (_missing[a], a).CompareTo((_missing[b], b)));
@@ -128,7 +129,13 @@ internal sealed class SequenceBatch(Decoder decoder)
         }
 
         // What the others leave is the first one's too.
-        _parts.Insert(at, new Part(first, Math.Min(_missing[first], reserved + others)));
+        int rest = Math.Min(_missing[first], reserved + others);
+        if (rest > 0)
+        {
+            _parts.Insert(at, new Part(first, rest));
+        }
+
+        _firstHasWaited = !_firstHasWaited && _prompts.Count > 0;
         for (int i = at; i < _parts.Count; i++)
         {
             PromptTokens += _parts[i].Tokens;

@@ -12,9 +12,6 @@ namespace Vicuna.Managed.Serving;
 /// </summary>
 internal sealed partial class Scheduler : IDisposable
 {
-    // Where nobody's answer waits, larger pieces are faster; but a short question that comes meanwhile waits for one.
-    private const int PromptTokensAlone = 256;
-
     private readonly Lock _gate = new();
     private readonly RequestQueue _queue = new();
     private readonly Queue<Action> _work = [];
@@ -48,7 +45,8 @@ internal sealed partial class Scheduler : IDisposable
         _options = options;
         _batch = new SequenceBatch(decoder);
         _pages = new PageLedger(capacity, options.PrefixCache);
-        _promptTokensAlone = Math.Min(decoder.ChunkTokens, Math.Max(PromptTokensAlone, options.PrefillChunkTokens));
+        // Where nobody's answer waits, larger pieces are a little faster; but a question that comes meanwhile waits for one.
+        _promptTokensAlone = Math.Min(decoder.ChunkTokens, 2 * options.PrefillChunkTokens);
         _thread = new Thread(Run) { IsBackground = true, Name = "Vicuna engine" };
         _thread.Start();
     }

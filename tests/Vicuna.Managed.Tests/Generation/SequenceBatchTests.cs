@@ -192,7 +192,6 @@ public sealed class SequenceBatchTests
         Array.ForEach(generators, generator => generator.Dispose());
     }
 
-    // The logits after the prompt and after each of some greedy tokens.
     [Fact]
     public void Step_WithAnAnswerALongPromptAndAShortOne_ServesAllThreeInOnePass()
     {
@@ -211,7 +210,7 @@ public sealed class SequenceBatchTests
         Assert.Equal((1, 16, 16), (batch.SingleTokens, batch.PromptTokens, longOne.Sequence.Cache.Length));
         Assert.True(answer.Sequence.HasLogits);
 
-        // The short prompt is through after one pass, and the long one goes on too.
+        // The short prompt is through after one pass, and the long one gets what it leaves.
         answer.Next();
         shortOne.Sequence.AppendPending(tiny.RandomTokens(7));
         batch.Add(shortOne.Sequence);
@@ -219,14 +218,26 @@ public sealed class SequenceBatchTests
         Assert.True(shortOne.Sequence.HasLogits);
         Assert.Equal((1, 16, 25), (batch.SingleTokens, batch.PromptTokens, longOne.Sequence.Cache.Length));
 
+        // Prompts that fill the passes do not hold up the one that came first for ever.
+        answer.Next();
+        using Generator another = model.CreateGenerator();
+        another.Sequence.AppendPending(tiny.RandomTokens(24));
+        batch.Add(another.Sequence);
+        Assert.Equal(2, batch.Step(16, TestContext.Current.CancellationToken));
+        Assert.Equal((33, 8), (longOne.Sequence.Cache.Length, another.Sequence.Cache.Length));
+        answer.Next();
+        Assert.Equal(3, batch.Step(16, TestContext.Current.CancellationToken));
+        Assert.Equal((33, 24), (longOne.Sequence.Cache.Length, another.Sequence.Cache.Length));
+
         // Without room for prompts the answer goes on alone.
         answer.Next();
-        Assert.Equal(2, batch.Step(0, TestContext.Current.CancellationToken));
-        Assert.Equal((1, 0, 25), (batch.SingleTokens, batch.PromptTokens, longOne.Sequence.Cache.Length));
-        Assert.Equal(2, batch.Step(0, TestContext.Current.CancellationToken));
+        Assert.Equal(3, batch.Step(0, TestContext.Current.CancellationToken));
+        Assert.Equal((1, 0, 33), (batch.SingleTokens, batch.PromptTokens, longOne.Sequence.Cache.Length));
+        Assert.Equal(3, batch.Step(0, TestContext.Current.CancellationToken));
         Assert.Equal((0, 0), (batch.SingleTokens, batch.PromptTokens));
     }
 
+    // The logits after the prompt and after each of some greedy tokens.
     private static float[] Alone(LanguageModel model, int[] prompt)
     {
         using Generator generator = model.CreateGenerator(new GenerationOptions { Temperature = 0 });
