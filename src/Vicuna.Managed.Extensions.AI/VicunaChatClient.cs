@@ -2,7 +2,9 @@ using System.Runtime.CompilerServices;
 using Microsoft.Extensions.AI;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
+using Vicuna.Managed.Chat;
 using Vicuna.Managed.Extensions.AI.Translation;
+using ChatMessage = Microsoft.Extensions.AI.ChatMessage;
 
 namespace Vicuna.Managed.Extensions.AI;
 
@@ -26,14 +28,17 @@ namespace Vicuna.Managed.Extensions.AI;
 /// <see cref="ChatOptions.AdditionalProperties"/> may have <c>min_p</c> and <c>repetition_penalty</c> (numbers), <c>logit_bias</c> (a dictionary of numbers, -100 to
 /// 100, by token id; -100 bans a token), <c>priority</c> (a <see cref="RequestPriority"/>, or <c>low</c>, <c>normal</c>, <c>high</c>) and <c>time_limit</c> (a
 /// <see cref="TimeSpan"/>, or seconds; see <see cref="RequestOptions.TimeLimit"/>). <see cref="ChatOptions.ResponseFormat"/> is enforced while tokens are
-/// chosen: an answer that ended by itself is JSON, of the schema where there is one. Reasoning and background options have no meaning here and are not looked at.
+/// chosen: an answer that ended by itself is JSON, of the schema where there is one, with every property of it. Reasoning and background options have no meaning here and are not looked at.
 /// </para>
 /// <para>
 /// Conversations. The client keeps none, and refuses a <see cref="ChatOptions.ConversationId"/>: send the whole history. It costs no time, as the engine keeps
 /// what it has computed of earlier turns (<see cref="EngineOptions.PrefixCache"/>); how much of a prompt that was is in <see cref="UsageDetails.CachedInputTokenCount"/>.
 /// </para>
 /// <para>
-/// Tools. See <see cref="VicunaChatClientOptions.EnablePromptTools"/>.
+/// Tools. No template of the library has a form for them. With <see cref="VicunaChatClientOptions.EnablePromptTools"/> functions are described in the system message, and the
+/// answer is given a form that is a call or words: words are streamed, a call comes with the last update. One call an answer; it is one of a function that exists, with
+/// arguments of its schema, whatever the model. Not together with a format of JSON. Calls and results in the history are shown to the model in the same form.
+/// Without it, tools that a request merely offers are ignored, which is logged once.
 /// </para>
 /// <para>
 /// Answers. All updates have response, message and model ids and a time; their raw representation is the <see cref="GenerationChunk"/>. The last one has the finish
@@ -238,34 +243,60 @@ public sealed partial class VicunaChatClient : IChatClient, IAsyncDisposable
     private Question Read(IEnumerable<ChatMessage> messages, ChatOptions? options)
     {
         ModelNames.Check(options?.ModelId, _metadata.DefaultModelId!);
-        if (options?.ConversationId is { } conversation)
+        if (options?.ContinuationToken is not null)
         {
-            throw new NotSupportedException(
-                $"ConversationId: expected none, found one of {conversation.Length} characters; this client keeps no conversations. Send the whole history: what it has in common with earlier requests is not computed again.");
+            throw new NotSupportedException("ContinuationToken: expected none, found one; this client gives none out.");
         }
 
-        ReadTools(options);
+        if (options?.ConversationId is { } id)
+        {
+            throw new NotSupportedException(
+                $"ConversationId: expected none, found '{id}'; this client keeps no conversations. Send the whole history: what it has in common with earlier requests is not computed again.");
+        }
+
+        PromptTools? tools = ReadTools(options);
         GenerationOptions generation = OptionsReader.ReadGeneration(
             options, this, _engine.Model.PromptFormatter.StopStrings, _options.DefaultMaxOutputTokens ?? _engine.ContextLength);
-        return new Question(
-            Prompt.FromMessages(ConversationBuilder.Build(messages, options?.Instructions)), generation, OptionsReader.ReadTreatment(options))
+        if (tools is not null && generation.Constraint is not null)
         {
-            Form = generation.Constraint is null ? OptionsReader.ReadForm(options?.ResponseFormat) : null,
+            throw new NotSupportedException("Constraint: expected none, found one; with tools in the prompt the answer has a form of its own.");
+        }
+
+        ConversationBuilder conversation = new(new MessageRenderer(_options.EnablePromptTools, tools is not null));
+        return new Question(
+            Prompt.FromMessages(conversation.Build(messages, options?.Instructions, tools?.Instructions)), generation, OptionsReader.ReadTreatment(options))
+        {
+            HasTools = tools is not null,
+            Form = tools is not null ? () => OutputConstraint.JsonSchema(tools.Schema)
+                : generation.Constraint is null ? OptionsReader.ReadForm(options?.ResponseFormat)
+                : null,
         };
     }
 
-    private void ReadTools(ChatOptions? options)
+    private PromptTools? ReadTools(ChatOptions? options)
     {
-        if (options?.ToolMode is RequiredChatToolMode)
+        if (!ToolReader.AreAsked(options))
+        {
+            return null;
+        }
+
+        if (_options.EnablePromptTools)
+        {
+            return ToolReader.Read(options!);
+        }
+
+        if (options!.ToolMode is RequiredChatToolMode)
         {
             throw new NotSupportedException(
                 $"ToolMode: expected auto or none, found one that requires a call; the model's template has no form for tools, and {nameof(VicunaChatClientOptions.EnablePromptTools)} is off.");
         }
 
-        if (options is { Tools.Count: > 0, ToolMode: not NoneChatToolMode } && Interlocked.Exchange(ref _ignoredTools, 1) == 0)
+        if (Interlocked.Exchange(ref _ignoredTools, 1) == 0)
         {
-            LogIgnoredTools(options.Tools.Count);
+            LogIgnoredTools(options.Tools!.Count);
         }
+
+        return null;
     }
 
     private async IAsyncEnumerable<ChatResponseUpdate> AnswerAsync(Question question, [EnumeratorCancellation] CancellationToken cancellationToken)
@@ -279,7 +310,7 @@ public sealed partial class VicunaChatClient : IChatClient, IAsyncDisposable
             generation = generation with { Constraint = form() };
         }
 
-        AnswerWriter writer = new(_metadata.DefaultModelId!);
+        AnswerWriter writer = new(_metadata.DefaultModelId!, question.HasTools ? new PromptToolReader() : null);
         IAsyncEnumerable<GenerationChunk> pieces = _engine.StreamAsync(question.Prompt, generation, question.Treatment, cancellationToken);
         await foreach (GenerationChunk piece in pieces.ConfigureAwait(false))
         {

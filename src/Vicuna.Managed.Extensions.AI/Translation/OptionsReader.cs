@@ -1,4 +1,3 @@
-using System.Text.Json;
 using Microsoft.Extensions.AI;
 
 namespace Vicuna.Managed.Extensions.AI.Translation;
@@ -63,11 +62,8 @@ internal static class OptionsReader
         {
             case null or ChatResponseFormatText:
                 return null;
-            case ChatResponseFormatJson { Schema: JsonElement schema }:
-                string text = schema.GetRawText();
-                return () => OutputConstraint.JsonSchema(text);
-            case ChatResponseFormatJson:
-                return static () => OutputConstraint.JsonObject;
+            case ChatResponseFormatJson json:
+                return () => StrictSchemas.Of(json) is { } schema ? OutputConstraint.JsonSchema(schema) : OutputConstraint.JsonObject;
             default:
                 throw new NotSupportedException($"ResponseFormat: expected text or JSON, found {format.GetType().Name}.");
         }

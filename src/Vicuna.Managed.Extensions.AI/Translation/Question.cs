@@ -8,4 +8,7 @@ internal sealed record Question(Prompt Prompt, GenerationOptions Generation, Req
 {
     /// <summary>Makes the form of the answer, which may take time and is done on no caller's thread; null where there is none to be made.</summary>
     public Func<OutputConstraint>? Form { get; init; }
+
+    /// <summary>Whether the answer is a call of a tool, or words, in one form.</summary>
+    public bool HasTools { get; init; }
 }
