@@ -55,6 +55,7 @@ public sealed partial class VicunaChatClient : IChatClient, IAsyncDisposable
     private readonly VicunaChatClientOptions _options;
     private readonly ChatClientMetadata _metadata;
     private readonly ILogger _logger;
+    private readonly FormCache _forms = new();
     private volatile bool _disposed;
     private int _ignoredTools;
 
@@ -267,8 +268,8 @@ public sealed partial class VicunaChatClient : IChatClient, IAsyncDisposable
             Prompt.FromMessages(conversation.Build(messages, options?.Instructions, tools?.Instructions)), generation, OptionsReader.ReadTreatment(options))
         {
             HasTools = tools is not null,
-            Form = tools is not null ? () => OutputConstraint.JsonSchema(tools.Schema)
-                : generation.Constraint is null ? OptionsReader.ReadForm(options?.ResponseFormat)
+            Form = tools is not null ? () => _forms.JsonSchema(tools.Schema)
+                : generation.Constraint is null ? OptionsReader.ReadForm(options?.ResponseFormat, _forms)
                 : null,
         };
     }

@@ -42,7 +42,7 @@ internal sealed class AnswerWriter(string modelId, PromptToolReader? tools)
             values[argument.Name] = argument.Value.Clone();
         }
 
-        return new FunctionCallContent($"call-{Guid.NewGuid():N}", call.Name, values);
+        return new FunctionCallContent($"call_{Guid.NewGuid():N}", call.Name, values);
     }
 
     private ChatResponseUpdate Last(List<AIContent> contents, GenerationChunk piece, GenerationResult result, ChatFinishReason reason)

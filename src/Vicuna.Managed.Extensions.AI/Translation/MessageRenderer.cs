@@ -50,7 +50,7 @@ internal sealed class MessageRenderer(bool areCallsKnown, bool hasTools)
 
         if (hasWords && (words.Length > 0 || lines.Count == 0))
         {
-            bool isAnswer = hasTools && message.Role == Microsoft.Extensions.AI.ChatRole.Assistant;
+            bool isAnswer = hasTools && lines.Count == 0 && message.Role == Microsoft.Extensions.AI.ChatRole.Assistant;
             lines.Insert(0, isAnswer ? PromptTools.FormatAnswer(words) : words);
         }
 

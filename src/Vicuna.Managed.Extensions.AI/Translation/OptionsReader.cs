@@ -54,16 +54,18 @@ internal static class OptionsReader
     }
 
     /// <summary>Reads the form that the answer must have.</summary>
+    /// <param name="format">The format; null for text.</param>
+    /// <param name="forms">Has the forms of schemas.</param>
     /// <returns>What makes the form; null for any text.</returns>
     /// <exception cref="NotSupportedException">The format is of an unknown kind.</exception>
-    public static Func<OutputConstraint>? ReadForm(ChatResponseFormat? format)
+    public static Func<OutputConstraint>? ReadForm(ChatResponseFormat? format, FormCache forms)
     {
         switch (format)
         {
             case null or ChatResponseFormatText:
                 return null;
             case ChatResponseFormatJson json:
-                return () => StrictSchemas.Of(json) is { } schema ? OutputConstraint.JsonSchema(schema) : OutputConstraint.JsonObject;
+                return () => StrictSchemas.Of(json) is { } schema ? forms.JsonSchema(schema) : OutputConstraint.JsonObject;
             default:
                 throw new NotSupportedException($"ResponseFormat: expected text or JSON, found {format.GetType().Name}.");
         }
