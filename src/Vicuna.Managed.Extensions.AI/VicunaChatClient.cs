@@ -315,6 +315,8 @@ public sealed partial class VicunaChatClient : IChatClient, IAsyncDisposable
         IAsyncEnumerable<GenerationChunk> pieces = _engine.StreamAsync(question.Prompt, generation, question.Treatment, cancellationToken);
         await foreach (GenerationChunk piece in pieces.ConfigureAwait(false))
         {
+            // What was generated before a cancellation is not handed out after it.
+            cancellationToken.ThrowIfCancellationRequested();
             if (writer.Write(piece) is { } update)
             {
                 yield return update;

@@ -131,7 +131,7 @@ public sealed class OptionTests(Pico pico)
     public async Task Option_OutOfItsRange_IsRefusedByName(string name)
     {
         ChatOptions options = new();
-        typeof(ChatOptions).GetProperty(name)!.SetValue(options, name is "Temperature" or "TopP" ? -2f : -2);
+        typeof(ChatOptions).GetProperty(name)!.SetValue(options, name is "Temperature" or "TopP" ? (object)-2f : -2);
         ArgumentOutOfRangeException error = await Assert.ThrowsAsync<ArgumentOutOfRangeException>(() => pico.Client.GetResponseAsync(Pico.Question, options));
         Assert.Contains(name, error.Message, StringComparison.Ordinal);
         Assert.Contains("-2", error.Message, StringComparison.Ordinal);
