@@ -1,3 +1,4 @@
+using System.Diagnostics.Metrics;
 using Microsoft.Extensions.AI;
 using Microsoft.Extensions.DependencyInjection;
 using Vicuna.Managed.Extensions.AI.Tests.Support;
@@ -45,9 +46,9 @@ public sealed class DependencyInjectionTests
     public async Task Models_ByKey_AreApart()
     {
         await using ServiceProvider services = new ServiceCollection()
-            .AddVicunaChatClient(Pico.Folder, new VicunaChatClientOptions { ModelId = "first" }, serviceKey: "one")
-            .AddVicunaChatClient(Pico.Folder, new VicunaChatClientOptions { ModelId = "second" }, engineOptions: new EngineOptions { MaxConcurrentRequests = 3 }, serviceKey: "two")
-            .AddVicunaEmbeddingGenerator("second", "two")
+            .AddKeyedVicunaChatClient("one", Pico.Folder, new VicunaChatClientOptions { ModelId = "first" })
+            .AddKeyedVicunaChatClient("two", Pico.Folder, new VicunaChatClientOptions { ModelId = "second" }, engineOptions: new EngineOptions { MaxConcurrentRequests = 3 })
+            .AddKeyedVicunaEmbeddingGenerator("two", "second")
             .BuildServiceProvider();
         IChatClient one = services.GetRequiredKeyedService<IChatClient>("one");
         IChatClient two = services.GetRequiredKeyedService<IChatClient>("two");
@@ -88,12 +89,21 @@ public sealed class DependencyInjectionTests
     public async Task Middleware_IsPutAroundTheRegisteredClient()
     {
         LinesLogger log = new();
-        IServiceCollection collection = new ServiceCollection().AddVicunaChatClient(Pico.Folder);
-        collection.AddKeyedChatClient("logged", provider => provider.GetRequiredService<IChatClient>()).UseLogging(log);
+        IServiceCollection collection = new ServiceCollection().AddKeyedVicunaChatClient("local", Pico.Folder);
+        collection.AddChatClient(provider => provider.GetRequiredKeyedService<IChatClient>("local")).UseLogging(log);
         await using ServiceProvider services = collection.BuildServiceProvider();
-        IChatClient client = services.GetRequiredKeyedService<IChatClient>("logged");
+        IChatClient client = services.GetRequiredService<IChatClient>();
         Assert.Equal(Pico.Answer, (await client.GetResponseAsync(Pico.Question, Pico.Greedy)).Text);
         Assert.NotEmpty(log.Lines);
+    }
+
+    [Fact]
+    public void Engine_OfAnApplicationWithMeters_HasItsMeterFromThere()
+    {
+        using ServiceProvider services = new ServiceCollection().AddSingleton<IMeterFactory, Meters>().AddVicunaEngine(Pico.Folder).BuildServiceProvider();
+        Meters meters = (Meters)services.GetRequiredService<IMeterFactory>();
+        Assert.Same(meters, services.GetRequiredService<InferenceEngine>().Options.MeterFactory);
+        Assert.Equal([InferenceEngine.MeterName], meters.Names);
     }
 
     [Fact]
@@ -102,5 +112,20 @@ public sealed class DependencyInjectionTests
         using ServiceProvider services = new ServiceCollection().AddVicunaChatClient().BuildServiceProvider();
         InvalidOperationException error = Assert.Throws<InvalidOperationException>(() => services.GetRequiredService<IChatClient>());
         Assert.Contains(nameof(InferenceEngine), error.Message, StringComparison.Ordinal);
+    }
+
+    private sealed class Meters : IMeterFactory
+    {
+        public List<string> Names { get; } = [];
+
+        public Meter Create(MeterOptions options)
+        {
+            Names.Add(options.Name);
+            return new Meter(options);
+        }
+
+        public void Dispose()
+        {
+        }
     }
 }

@@ -56,7 +56,7 @@ public sealed class MiddlewareTests(Pico pico)
         Assert.Equal(Pico.ModelId, activity.GetTagItem("gen_ai.request.model"));
         Assert.Equal(Pico.ModelId, activity.GetTagItem("gen_ai.response.model"));
         Assert.Equal(response.ResponseId, activity.GetTagItem("gen_ai.response.id"));
-        Assert.Contains("stop", ((IEnumerable<string>)activity.GetTagItem("gen_ai.response.finish_reasons")!).Single(), StringComparison.Ordinal);
+        Assert.Equal("""["stop"]""", activity.GetTagItem("gen_ai.response.finish_reasons"));
         Assert.Equal(response.Usage!.InputTokenCount, Convert.ToInt64(activity.GetTagItem("gen_ai.usage.input_tokens"), CultureInfo.InvariantCulture));
         Assert.Equal(response.Usage.OutputTokenCount, Convert.ToInt64(activity.GetTagItem("gen_ai.usage.output_tokens"), CultureInfo.InvariantCulture));
     }

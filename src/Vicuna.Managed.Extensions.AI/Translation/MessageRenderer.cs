@@ -1,3 +1,5 @@
+using System.Text;
+using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
 using Microsoft.Extensions.AI;
@@ -10,6 +12,9 @@ namespace Vicuna.Managed.Extensions.AI.Translation;
 /// <param name="hasTools">Whether the answer will be given in the form of <see cref="PromptTools"/>, so that earlier answers are shown in it too.</param>
 internal sealed class MessageRenderer(bool areCallsKnown, bool hasTools)
 {
+    // The text goes to a model, not to a web page; escapes and space would only cost tokens.
+    private static readonly JsonWriterOptions Writing = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+
     private readonly Dictionary<string, string> _names = new(StringComparer.Ordinal);
 
     /// <summary>Text of a message; null where all that it has is of no concern to the model: earlier reasoning and counts.</summary>
@@ -59,8 +64,13 @@ internal sealed class MessageRenderer(bool areCallsKnown, bool hasTools)
 
     private static string Json<T>(T value)
     {
-        JsonTypeInfo<T> type = (JsonTypeInfo<T>)AIJsonUtilities.DefaultOptions.GetTypeInfo(typeof(T));
-        return JsonSerializer.Serialize(value, type);
+        using MemoryStream bytes = new();
+        using (Utf8JsonWriter json = new(bytes, Writing))
+        {
+            JsonSerializer.Serialize(json, value, (JsonTypeInfo<T>)AIJsonUtilities.DefaultOptions.GetTypeInfo(typeof(T)));
+        }
+
+        return Encoding.UTF8.GetString(bytes.GetBuffer(), 0, (int)bytes.Length);
     }
 
     private string TextOf(FunctionCallContent call)
