@@ -101,17 +101,13 @@ function messagesFor(turn) {
 
 function noteOf(clock, stopped) {
   const tokens = clock.tokens ?? clock.pieces;
-  const seconds = (clock.last - clock.first) / 1000;
   const parts = [];
   if (clock.first !== undefined) {
     // Without the server's count, every piece counts as a token.
     parts.push(`${clock.tokens === undefined ? 'about ' : ''}${tokens} ${tokens === 1 ? 'token' : 'tokens'}`);
-    if (tokens > 1 && seconds >= 0.001) {
-      const speed = (tokens - 1) / seconds;
-      parts.push(`${speed.toFixed(speed < 100 ? 1 : 0)} tokens/s`);
-    }
-
-    parts.push(`first after ${duration(clock.first - clock.start)}`);
+    const speed = speedOf(tokens, clock);
+    parts.push(`${speed.toFixed(speed < 100 ? 1 : 0)} tokens/s`);
+    parts.push(`first token after ${duration(clock.first - clock.start)}`);
   }
 
   if (stopped) {
@@ -120,7 +116,14 @@ function noteOf(clock, stopped) {
     parts.push('cut off: no tokens left');
   }
 
-  return parts.join(' · ');
+  // A line ends after a dot, not before one.
+  return parts.join('\u00a0· ');
+}
+
+// From the first token on; where all of them came at once, from the question on.
+function speedOf(tokens, { start, first, last }) {
+  const measured = last - first;
+  return 1000 * (measured >= 5 && tokens > 1 ? (tokens - 1) / measured : tokens / Math.max(last - start, 1));
 }
 
 const duration = (milliseconds) => (milliseconds < 1000 ? `${Math.max(1, Math.round(milliseconds))} ms` : `${(milliseconds / 1000).toFixed(1)} s`);

@@ -7,6 +7,11 @@ public sealed class ChatPageFixture : IAsyncLifetime
 {
     private const string Variable = "VICUNA_TEST_CHROMIUM";
 
+    private const string NoBrowser = $"No Chromium found: install it (Debian: apt-get install chromium), or name its executable in {Variable}.";
+
+    // Against hanging alone: nothing here takes as long.
+    private const float Patience = 30_000;
+
     private static readonly string[] WellKnown =
     [
         "/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome", "/snap/bin/chromium",
@@ -30,6 +35,7 @@ public sealed class ChatPageFixture : IAsyncLifetime
             return;
         }
 
+        Assertions.SetDefaultExpectTimeout(Patience);
         _server = await SampleServer.StartAsync(TestContext.Current.CancellationToken);
         _playwright = await Playwright.CreateAsync();
         _browser = await _playwright.Chromium.LaunchAsync(new BrowserTypeLaunchOptions { ExecutablePath = path });
@@ -38,18 +44,18 @@ public sealed class ChatPageFixture : IAsyncLifetime
     /// <summary>A page with nothing remembered. Skips the test where there is no browser.</summary>
     public async Task<ChatPage> OpenAsync(Uri? url = null, BrowserNewContextOptions? options = null)
     {
-        Assert.SkipWhen(_browser is null, $"No Chromium found: install it (Debian: apt-get install chromium), or name its executable in {Variable}.");
+        Assert.SkipWhen(_browser is null, NoBrowser);
         IBrowserContext context = await _browser!.NewContextAsync(options);
         ChatPage page = new(await context.NewPageAsync());
         await page.OpenAsync(url ?? Url);
         return page;
     }
 
-    /// <summary>The sample server made slow. Skips the test where there is no browser.</summary>
-    internal async Task<SlowProxy> StartSlowProxyAsync()
+    /// <summary>The sample server with answers that are held. Skips the test where there is no browser.</summary>
+    internal async Task<HoldingProxy> StartProxyAsync()
     {
-        Assert.SkipWhen(_server is null, "No Chromium found.");
-        return await SlowProxy.StartAsync(_server!.Url);
+        Assert.SkipWhen(_server is null, NoBrowser);
+        return await HoldingProxy.StartAsync(_server!.Url);
     }
 
     /// <inheritdoc/>

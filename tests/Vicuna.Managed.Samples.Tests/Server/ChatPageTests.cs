@@ -29,14 +29,15 @@ public sealed partial class ChatPageTests(ChatPageFixture fixture) : IClassFixtu
     [Fact]
     public async Task Answer_WhileItIsMade_ArrivesPieceByPiece()
     {
-        await using SlowProxy slow = await fixture.StartSlowProxyAsync();
-        await using ChatPage page = await fixture.OpenAsync(slow.Url);
+        await using HoldingProxy proxy = await fixture.StartProxyAsync();
+        await using ChatPage page = await fixture.OpenAsync(proxy.Url);
         await page.SetAsync(("Temperature", "0"));
         await page.AskAsync(Question);
         // No whole answer, but its beginning.
         await Expect(page.Answers).ToHaveTextAsync(BeginningPattern());
         await Expect(page.Stop).ToBeVisibleAsync();
         await Expect(page.Button("Send")).ToBeHiddenAsync();
+        proxy.GoOn();
         await Expect(page.Answers).ToHaveTextAsync(Answer);
         await Expect(page.Stop).ToBeHiddenAsync();
     }
@@ -44,20 +45,20 @@ public sealed partial class ChatPageTests(ChatPageFixture fixture) : IClassFixtu
     [Fact]
     public async Task Stop_KeepsThePartialAnswer_AndEndsTheRequest()
     {
-        await using SlowProxy slow = await fixture.StartSlowProxyAsync();
-        slow.Pause = TimeSpan.FromMilliseconds(100);
-        await using ChatPage page = await fixture.OpenAsync(slow.Url);
+        await using HoldingProxy proxy = await fixture.StartProxyAsync();
+        await using ChatPage page = await fixture.OpenAsync(proxy.Url);
         await page.SetAsync(("Max tokens", "400"), ("Temperature", "0"));
         await page.AskAsync("Tell me a story about a cat.");
         await Expect(page.Answers).Not.ToBeEmptyAsync();
         await page.Stop.ClickAsync();
         await Expect(page.Notes).ToHaveTextAsync(StoppedPattern());
-        await slow.ClientLeft.WaitAsync(TimeSpan.FromSeconds(30), TestContext.Current.CancellationToken);
+        await proxy.ClientLeft.WaitAsync(TimeSpan.FromMinutes(1), TestContext.Current.CancellationToken);
         string partial = (await page.Answers.TextContentAsync())!;
         Assert.NotEmpty(partial);
         await Expect(page.Problem).ToBeEmptyAsync();
         await Expect(page.Message).ToBeFocusedAsync();
 
+        proxy.GoOn();
         // What was said is part of the conversation that goes on.
         await page.AskAsync(Question);
         await Expect(page.Notes.Last).Not.ToBeEmptyAsync();
@@ -168,14 +169,15 @@ public sealed partial class ChatPageTests(ChatPageFixture fixture) : IClassFixtu
     [Fact]
     public async Task LostConnection_KeepsThePartialAnswer_AndCanBeTriedAgain()
     {
-        await using SlowProxy slow = await fixture.StartSlowProxyAsync();
-        slow.BreakAfter = 4;
-        await using ChatPage page = await fixture.OpenAsync(slow.Url);
+        await using HoldingProxy proxy = await fixture.StartProxyAsync();
+        await using ChatPage page = await fixture.OpenAsync(proxy.Url);
         await page.SetAsync(("Temperature", "0"));
         await page.AskAsync(Question);
+        await Expect(page.Answers).ToHaveTextAsync(BeginningPattern());
+        proxy.Break();
         await Expect(page.Problem).ToContainTextAsync("The connection was lost.");
         await Expect(page.Answers).ToHaveTextAsync(BeginningPattern());
-        slow.BreakAfter = null;
+        proxy.GoOn();
         await page.Button("Try again").ClickAsync();
         await Expect(page.Answers).ToHaveTextAsync(Answer);
     }
@@ -248,13 +250,12 @@ public sealed partial class ChatPageTests(ChatPageFixture fixture) : IClassFixtu
     [Fact]
     public async Task NewChat_WhileAnAnswerIsMade_EndsIt()
     {
-        await using SlowProxy slow = await fixture.StartSlowProxyAsync();
-        slow.Pause = TimeSpan.FromMilliseconds(100);
-        await using ChatPage page = await fixture.OpenAsync(slow.Url);
+        await using HoldingProxy proxy = await fixture.StartProxyAsync();
+        await using ChatPage page = await fixture.OpenAsync(proxy.Url);
         await page.AskAsync("Tell me a story about a cat.");
         await Expect(page.Answers).Not.ToBeEmptyAsync();
         await page.Button("New chat").ClickAsync();
-        await slow.ClientLeft.WaitAsync(TimeSpan.FromSeconds(30), TestContext.Current.CancellationToken);
+        await proxy.ClientLeft.WaitAsync(TimeSpan.FromMinutes(1), TestContext.Current.CancellationToken);
         await Expect(page.Answers).ToHaveCountAsync(0);
         await Expect(page.Button("Send")).ToBeVisibleAsync();
         Assert.Empty(page.Complaints);
@@ -277,10 +278,10 @@ public sealed partial class ChatPageTests(ChatPageFixture fixture) : IClassFixtu
 
     private static string[] RolesOf(JsonElement messages) => [.. messages.EnumerateArray().Select(message => message.GetProperty("role").GetString()!)];
 
-    [GeneratedRegex(@"^\d+ tokens · [\d.]+ tokens/s · first after [\d.]+ m?s$")]
+    [GeneratedRegex(@"^\d+ tokens\s· [\d.]+ tokens/s\s· first token after [\d.]+ m?s$")]
     private static partial Regex NotePattern();
 
-    [GeneratedRegex(@"^about \d+ tokens?.* · first after [\d.]+ m?s · stopped$")]
+    [GeneratedRegex(@"^about \d+ tokens?.*\s· first token after [\d.]+ m?s\s· stopped$")]
     private static partial Regex StoppedPattern();
 
     [GeneratedRegex("^Three(?!.*seven)")]

@@ -7,16 +7,19 @@ using Microsoft.Extensions.Logging;
 namespace Vicuna.Managed.Samples.Tests.Server;
 
 /// <summary>
-/// Stands before the sample server and makes it as slow as a large model: every event of an answer waits. Can also refuse or break answers, as servers
-/// under load and bad connections do.
+/// Stands before the sample server and holds answers in their middle, so that a test has all the time it needs to look at one that is being made. Can also
+/// break them, as bad connections do.
 /// </summary>
-internal sealed class SlowProxy : IAsyncDisposable
+internal sealed class HoldingProxy : IAsyncDisposable
 {
     private readonly WebApplication _app;
     private readonly HttpClient _client;
     private readonly TaskCompletionSource _left = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
-    private SlowProxy(WebApplication app, Uri server)
+    // True: held answers go on. False: they break.
+    private TaskCompletionSource<bool> _held = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    private HoldingProxy(WebApplication app, Uri server)
     {
         _app = app;
         _client = new HttpClient { BaseAddress = server };
@@ -25,23 +28,26 @@ internal sealed class SlowProxy : IAsyncDisposable
     /// <summary>Where it listens.</summary>
     public Uri Url => new(_app.Urls.First());
 
-    /// <summary>Time between two events of an answer.</summary>
-    public TimeSpan Pause { get; set; } = TimeSpan.FromMilliseconds(40);
-
-    /// <summary>Events of an answer after which the connection breaks; null = none.</summary>
-    public int? BreakAfter { get; set; }
+    /// <summary>Events of an answer after which it is held, the first of which has no text.</summary>
+    public int HoldAfter { get; set; } = 4;
 
     /// <summary>Ends when a client has left an answer before its end.</summary>
     public Task ClientLeft => _left.Task;
 
+    /// <summary>Lets held answers go on, and holds no others.</summary>
+    public void GoOn() => _held.TrySetResult(true);
+
+    /// <summary>Breaks the connections of held answers.</summary>
+    public void Break() => Interlocked.Exchange(ref _held, new(TaskCreationOptions.RunContinuationsAsynchronously)).TrySetResult(false);
+
     /// <summary>Starts it.</summary>
-    public static async Task<SlowProxy> StartAsync(Uri server)
+    public static async Task<HoldingProxy> StartAsync(Uri server)
     {
         WebApplicationBuilder builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders();
         builder.WebHost.UseUrls("http://127.0.0.1:0");
         WebApplication app = builder.Build();
-        SlowProxy proxy = new(app, server);
+        HoldingProxy proxy = new(app, server);
         app.Run(proxy.ForwardAsync);
         await app.StartAsync();
         return proxy;
@@ -78,7 +84,7 @@ internal sealed class SlowProxy : IAsyncDisposable
             using Stream body = await response.Content.ReadAsStreamAsync(http.RequestAborted);
             if (response.Content.Headers.ContentType?.MediaType == "text/event-stream" && response.StatusCode == HttpStatusCode.OK)
             {
-                await SlowlyAsync(http, body);
+                await RelayAsync(http, body);
             }
             else
             {
@@ -91,7 +97,7 @@ internal sealed class SlowProxy : IAsyncDisposable
         }
     }
 
-    private async Task SlowlyAsync(HttpContext http, Stream body)
+    private async Task RelayAsync(HttpContext http, Stream body)
     {
         using StreamReader reader = new(body);
         int events = 0;
@@ -101,8 +107,7 @@ internal sealed class SlowProxy : IAsyncDisposable
             if (line.Length == 0)
             {
                 await http.Response.Body.FlushAsync(http.RequestAborted);
-                await Task.Delay(Pause, http.RequestAborted);
-                if (++events == BreakAfter)
+                if (++events == HoldAfter && !await _held.Task.WaitAsync(http.RequestAborted))
                 {
                     http.Abort();
                     return;
