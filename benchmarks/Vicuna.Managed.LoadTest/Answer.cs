@@ -1,11 +1,31 @@
+using System.Diagnostics;
+
 namespace Vicuna.Managed.LoadTest;
 
 /// <summary>What came of one request.</summary>
 /// <param name="Status">HTTP status; 0 = the client left.</param>
-/// <param name="Text">The answer.</param>
-/// <param name="PromptTokens">Tokens of the prompt.</param>
-/// <param name="Tokens">Tokens of the answer.</param>
-/// <param name="FirstToken">Time to the first piece of text.</param>
-/// <param name="Time">Time to the end.</param>
-/// <param name="FinishReason">Why it ended.</param>
-internal sealed record Answer(int Status, string Text, int PromptTokens, int Tokens, TimeSpan FirstToken, TimeSpan Time, string? FinishReason);
+/// <param name="Start">When it was sent, a timestamp of <see cref="Stopwatch"/>.</param>
+/// <param name="Pieces">When each piece of text came.</param>
+internal sealed record Answer(int Status, long Start, IReadOnlyList<long> Pieces)
+{
+    /// <summary>The text.</summary>
+    public string Text { get; init; } = "";
+
+    /// <summary>Tokens of the prompt, as the server counts.</summary>
+    public int PromptTokens { get; init; }
+
+    /// <summary>Tokens of the answer, as the server counts.</summary>
+    public int Tokens { get; init; }
+
+    /// <summary>For how long the server asks to wait; 0 = it does not.</summary>
+    public TimeSpan RetryAfter { get; init; }
+
+    /// <summary>Whether the server was too busy, by its own word.</summary>
+    public bool IsRefused => Status is 429 or 503;
+
+    /// <summary>Seconds to the first piece of text; null where there was none.</summary>
+    public double? FirstToken => Pieces.Count == 0 ? null : Stopwatch.GetElapsedTime(Start, Pieces[0]).TotalSeconds;
+
+    /// <summary>Seconds between pieces.</summary>
+    public IEnumerable<double> Gaps => Pieces.Zip(Pieces.Skip(1), (before, after) => Stopwatch.GetElapsedTime(before, after).TotalSeconds);
+}

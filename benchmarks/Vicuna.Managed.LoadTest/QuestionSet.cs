@@ -2,47 +2,77 @@ using System.Text.Json;
 
 namespace Vicuna.Managed.LoadTest;
 
-/// <summary>What is asked, and what the answers must be: those of the file, or for made-up prompts whatever came first.</summary>
+/// <summary>What is asked, and what the answers must be: those that the server gave when it did nothing else.</summary>
 internal sealed class QuestionSet
 {
-    private readonly (string Question, string? Answer)[] _items;
-    private readonly Dictionary<string, string> _first = [];
+    private const int MadeUp = 16;
 
-    private QuestionSet((string Question, string? Answer)[] items) => _items = items;
+    private readonly (string Question, string? Known)[] _items;
+    private readonly Dictionary<string, string> _expected = [];
 
-    /// <summary>Reads a file, or makes prompts up.</summary>
-    public static QuestionSet Read(FileInfo? file)
+    private QuestionSet((string Question, string? Known)[] items, int maxTokens)
+    {
+        _items = items;
+        MaxTokens = maxTokens;
+    }
+
+    /// <summary>Longest answer.</summary>
+    public int MaxTokens { get; }
+
+    /// <summary>How many there are.</summary>
+    public int Count => _items.Length;
+
+    /// <summary>Reads a JSON array of {question, answer}, or makes questions up.</summary>
+    public static QuestionSet Read(FileInfo? file, int? count, int maxTokens)
     {
         if (file is null)
         {
-            return new([.. Enumerable.Range(0, 64).Select(i => ($"Tell me something about the number {i} and why it is not {i + 1}.", (string?)null))]);
+            return new([.. Enumerable.Range(0, count ?? MadeUp).Select(i => ($"Tell me something about the number {i} and why it is not {i + 1}.", (string?)null))], maxTokens);
         }
 
         using JsonDocument json = JsonDocument.Parse(File.ReadAllBytes(file.FullName));
-        return new([.. json.RootElement.EnumerateArray().Select(item => (item.GetProperty("question").GetString()!, item.GetProperty("answer").GetString()))]);
+        (string, string?)[] items = [.. json.RootElement.EnumerateArray()
+            .Select(item => (item.GetProperty("question").GetString()!, item.GetProperty("answer").GetString())).Take(count ?? int.MaxValue)];
+        return items.Length > 0 ? new(items, maxTokens) : throw new InvalidDataException($"{file.FullName}: expected questions, found none.");
     }
 
     /// <summary>A question.</summary>
-    public string Question(int number) => _items[number % _items.Length].Question;
+    public Question this[int number] => new(_items[(number & int.MaxValue) % _items.Length].Question, MaxTokens);
 
-    /// <summary>
-    /// Whether an answer is what every answer to this question has been. A model may know an answer wrongly; but the same question has the same one,
-    /// whoever asks at the same time.
-    /// </summary>
-    public bool IsTheSame(string question, string answer)
+    /// <summary>Asks every question alone. What is answered later is compared with that.</summary>
+    /// <returns>Answers that are the file's, of all.</returns>
+    public async Task<int> LearnAsync(LoadClient client, CancellationToken cancellationToken)
     {
-        lock (_first)
+        int known = 0;
+        foreach ((string question, string? answer) in _items)
         {
-            return _first.TryAdd(question, answer) || _first[question] == answer;
+            string text = await AloneAsync(client, question, cancellationToken);
+            _expected[question] = text;
+            known += text == answer ? 1 : 0;
         }
+
+        return known;
     }
 
-    /// <summary>Questions whose first answer was the file's, of all that were asked.</summary>
-    public (int Right, int Asked) Known()
+    /// <summary>Asks every question alone once more.</summary>
+    /// <returns>Answers that are not what they were.</returns>
+    public async Task<int> RepeatAsync(LoadClient client, CancellationToken cancellationToken)
     {
-        lock (_first)
+        int wrong = 0;
+        foreach ((string question, _) in _items)
         {
-            return (_items.Count(item => item.Answer is not null && _first.GetValueOrDefault(item.Question) == item.Answer), _first.Count);
+            wrong += IsRight(question, await AloneAsync(client, question, cancellationToken)) ? 0 : 1;
         }
+
+        return wrong;
+    }
+
+    /// <summary>Whether an answer is the one that the question has alone.</summary>
+    public bool IsRight(string question, string answer) => _expected[question] == answer;
+
+    private async Task<string> AloneAsync(LoadClient client, string question, CancellationToken cancellationToken)
+    {
+        Answer answer = await client.AskAsync(new Question(question, MaxTokens), cancellationToken);
+        return answer.Status == 200 ? answer.Text : throw new InvalidDataException($"A question to an idle server was answered with status {answer.Status}: {question}");
     }
 }

@@ -1,18 +1,18 @@
 using System.Diagnostics;
-using System.Globalization;
 
 namespace Vicuna.Managed.LoadTest;
 
-/// <summary>What the server's process holds, as the operating system tells it.</summary>
-internal sealed class ServerProcess(int id)
+/// <summary>What a process holds, as the operating system tells it.</summary>
+/// <param name="ResidentMegabytes">Memory, in millions of bytes.</param>
+/// <param name="Threads">Threads.</param>
+/// <param name="Files">Open files and sockets; null where the system does not tell.</param>
+internal sealed record ServerProcess(double ResidentMegabytes, int Threads, int? Files)
 {
-    /// <summary>Resident memory, threads and open files in one line.</summary>
-    public string Describe()
+    /// <summary>Looks at a process.</summary>
+    public static ServerProcess Look(int id)
     {
         using Process process = Process.GetProcessById(id);
-        string files = Directory.Exists($"/proc/{id}/fd") ? Directory.GetFiles($"/proc/{id}/fd").Length.ToString(CultureInfo.InvariantCulture) : "unknown";
-        return string.Create(
-            CultureInfo.InvariantCulture,
-            $"resident {process.WorkingSet64 / 1e6:0} MB, private {process.PrivateMemorySize64 / 1e6:0} MB, threads {process.Threads.Count}, files {files}");
+        string files = $"/proc/{id}/fd";
+        return new(process.WorkingSet64 / 1e6, process.Threads.Count, Directory.Exists(files) ? Directory.GetFileSystemEntries(files).Length : null);
     }
 }
