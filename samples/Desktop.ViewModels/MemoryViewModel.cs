@@ -25,7 +25,7 @@ public sealed partial class MemoryViewModel : ObservableObject, IDisposable
 
     /// <summary>Physical memory of the process, mapped weights that have been read included, in bytes.</summary>
     [ObservableProperty]
-    [NotifyPropertyChangedFor(nameof(Text))]
+    [NotifyPropertyChangedFor(nameof(Text), nameof(ShortText))]
     public partial long ProcessBytes { get; private set; }
 
     /// <summary>Memory of keys and values, of running answers and of what is kept of earlier ones, in bytes.</summary>
@@ -39,6 +39,9 @@ public sealed partial class MemoryViewModel : ObservableObject, IDisposable
 
     /// <summary>It in words.</summary>
     public string Text => $"{Wording.Bytes(ProcessBytes)}, {Wording.Bytes(KeyValueBytes)} of them for conversations";
+
+    /// <summary>The process's in a few words.</summary>
+    public string ShortText => $"uses {Wording.Bytes(ProcessBytes)}";
 
     /// <summary>Stops measuring.</summary>
     public void Dispose()

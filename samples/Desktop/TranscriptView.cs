@@ -1,0 +1,151 @@
+using System.Collections.Specialized;
+using System.ComponentModel;
+using System.Drawing;
+using DesktopSample.ViewModels;
+using Terminal.Gui.Drawing;
+using Terminal.Gui.ViewBase;
+
+namespace DesktopSample;
+
+/// <summary>
+/// The messages of a conversation, wrapped to the width at hand. Only messages that changed are wrapped again, so that an answer that grows costs the same in
+/// a long conversation as in a short one. Stays at the end while the end is looked at.
+/// </summary>
+internal sealed class TranscriptView : View
+{
+    private readonly ModelViewModel _model;
+    private readonly Dictionary<MessageViewModel, IReadOnlyList<TranscriptLine>> _wrapped = [];
+    private readonly List<TranscriptLine> _lines = [];
+    private ConversationViewModel? _conversation;
+    private int _width;
+
+    public TranscriptView(ModelViewModel model)
+    {
+        _model = model;
+        CanFocus = false;
+        ViewportSettings |= ViewportSettingsFlags.HasVerticalScrollBar;
+    }
+
+    /// <summary>Shows a conversation, from its end.</summary>
+    public void Show(ConversationViewModel conversation)
+    {
+        if (_conversation is { } old)
+        {
+            old.Messages.CollectionChanged -= MessagesChanged;
+            foreach (MessageViewModel message in _wrapped.Keys)
+            {
+                message.PropertyChanged -= MessageChanged;
+            }
+        }
+
+        _wrapped.Clear();
+        _conversation = conversation;
+        conversation.Messages.CollectionChanged += MessagesChanged;
+        foreach (MessageViewModel message in conversation.Messages)
+        {
+            message.PropertyChanged += MessageChanged;
+        }
+
+        Arrange(toEnd: true);
+    }
+
+    /// <summary>Moves up or down by most of a page.</summary>
+    /// <param name="direction">-1 for up, 1 for down.</param>
+    public void Page(int direction) => ScrollVertical(direction * Math.Max(1, Viewport.Height - 2));
+
+    /// <inheritdoc/>
+    protected override void OnFrameChanged(in Rectangle frame)
+    {
+        base.OnFrameChanged(frame);
+        Arrange(toEnd: IsAtEnd);
+    }
+
+    /// <inheritdoc/>
+    protected override bool OnDrawingContent(DrawContext? context)
+    {
+        for (int row = 0; row < Viewport.Height && Viewport.Y + row < _lines.Count; row++)
+        {
+            TranscriptLine line = _lines[Viewport.Y + row];
+            SetAttributeForRole(line.Role);
+            Move(0, row);
+            AddStr(line.Text);
+        }
+
+        return true;
+    }
+
+    private bool IsAtEnd => Viewport.Y + Viewport.Height >= _lines.Count;
+
+    private void MessagesChanged(object? sender, NotifyCollectionChangedEventArgs change)
+    {
+        foreach (MessageViewModel message in change.OldItems?.OfType<MessageViewModel>() ?? [])
+        {
+            message.PropertyChanged -= MessageChanged;
+            _wrapped.Remove(message);
+        }
+
+        foreach (MessageViewModel message in change.NewItems?.OfType<MessageViewModel>() ?? [])
+        {
+            message.PropertyChanged += MessageChanged;
+        }
+
+        // A question that was just asked is looked at.
+        Arrange(toEnd: true);
+    }
+
+    private void MessageChanged(object? sender, PropertyChangedEventArgs change)
+    {
+        _wrapped.Remove((MessageViewModel)sender!);
+        Arrange(toEnd: IsAtEnd);
+    }
+
+    private void Arrange(bool toEnd)
+    {
+        if (_conversation is null || Viewport.Width <= 1)
+        {
+            return;
+        }
+
+        // One column is the scroll bar's, whether or not it is there.
+        if (_width != Viewport.Width - 1)
+        {
+            _width = Viewport.Width - 1;
+            _wrapped.Clear();
+        }
+
+        _lines.Clear();
+        foreach (MessageViewModel message in _conversation.Messages)
+        {
+            if (!_wrapped.TryGetValue(message, out IReadOnlyList<TranscriptLine>? lines))
+            {
+                _wrapped[message] = lines = [.. Lines(message)];
+            }
+
+            _lines.AddRange(lines);
+        }
+
+        SetContentSize(new Size(_width, Math.Max(1, _lines.Count)));
+        if (toEnd)
+        {
+            Viewport = Viewport with { Y = Math.Max(0, _lines.Count - Viewport.Height) };
+        }
+
+        SetNeedsDraw();
+    }
+
+    private IEnumerable<TranscriptLine> Lines(MessageViewModel message)
+    {
+        yield return new TranscriptLine(message.IsUser ? "You" : _model.Name.Length > 0 ? _model.Name : "Model", VisualRole.HotNormal);
+        foreach (string line in TextWrap.Wrap(message.Text, _width))
+        {
+            yield return new TranscriptLine(line, VisualRole.Normal);
+        }
+
+        foreach (string line in message.Note is { Length: > 0 } note ? TextWrap.Wrap($"({note})", _width) : [])
+        {
+            yield return new TranscriptLine(line, VisualRole.Disabled);
+        }
+
+        yield return new TranscriptLine(string.Empty, VisualRole.Normal);
+    }
+}
