@@ -203,14 +203,14 @@ internal sealed class ChatWindow : Window
 
     private void ChooseModel()
     {
-        using ModelDialog dialog = new(_main.Model, _main.Settings);
+        using ModelDialog dialog = new(_app, _main.Model, _main.Settings);
         _app.Run(dialog);
         _input.SetFocus();
     }
 
     private void ChangeSettings()
     {
-        using SettingsDialog dialog = new(_main.Settings);
+        using SettingsDialog dialog = new(_app, _main.Settings);
         _app.Run(dialog);
         _input.SetFocus();
     }

@@ -1,13 +1,14 @@
 using System.ComponentModel.DataAnnotations;
 using System.Globalization;
 using DesktopSample.ViewModels;
+using Terminal.Gui.App;
 using Terminal.Gui.ViewBase;
 using Terminal.Gui.Views;
 
 namespace DesktopSample;
 
 /// <summary>The settings. What is wrong is said in the dialog, which stays open; leaving it takes everything back.</summary>
-internal sealed class SettingsDialog : Dialog
+internal sealed class SettingsDialog : FormDialog
 {
     private const int LabelColumns = 14;
 
@@ -20,36 +21,44 @@ internal sealed class SettingsDialog : Dialog
     private readonly TextField _system;
     private readonly Label _problem;
 
-    public SettingsDialog(SettingsViewModel settings)
+    public SettingsDialog(IApplication app, SettingsViewModel settings)
+        : base(app, "Settings", "OK")
     {
         _settings = settings;
         _before = (settings.Temperature, settings.TopP, settings.MaxNewTokens, settings.Seed, settings.SystemText);
-        Title = "Settings";
-        Width = 64;
-        Add(new Label { Text = "Of the next answers. Empty stands for the model's own." });
-        _temperature = Field("Temperature", 2, Shown(settings.Temperature));
-        _topP = Field("Top-p", 3, Shown(settings.TopP));
-        _tokens = Field("Most tokens", 4, Shown(settings.MaxNewTokens));
-        _seed = Field("Seed", 5, Shown(settings.Seed));
-        _system = Field("System text", 6, settings.SystemText);
+        Add(new Label { Text = "For the next answers. Empty stands for the model's own." });
+        _temperature = Row("Temperature", 2, Shown(settings.Temperature));
+        _topP = Row("Top-p", 3, Shown(settings.TopP));
+        _tokens = Row("Most tokens", 4, Shown(settings.MaxNewTokens));
+        _seed = Row("Seed", 5, Shown(settings.Seed));
+        _system = Row("System text", 6, settings.SystemText);
         _problem = new Label { Y = 8, Width = Dim.Fill(), Height = 2 };
         Add(_problem);
-        AddButton(new Button { Title = "Cancel" });
-        Button accept = new() { Title = "OK", IsDefault = true };
-        accept.Accepting += (_, pressed) => pressed.Handled = !Apply();
-        AddButton(accept);
     }
 
     /// <inheritdoc/>
-    protected override void Dispose(bool disposing)
+    protected override bool Apply()
     {
-        if (disposing && (Result != 1 || _settings.HasErrors))
+        List<string> problems = [];
+        (double? Temperature, double? TopP, int? Tokens, long? Seed) read = (
+            Parse<double>(_temperature, "Temperature", problems),
+            Parse<double>(_topP, "Top-p", problems),
+            Parse<int>(_tokens, "Most tokens", problems),
+            Parse<long>(_seed, "Seed", problems));
+        if (problems.Count == 0)
         {
-            (_settings.Temperature, _settings.TopP, _settings.MaxNewTokens, _settings.Seed, _settings.SystemText) = _before;
+            (_settings.Temperature, _settings.TopP, _settings.MaxNewTokens, _settings.Seed) = read;
+            _settings.SystemText = _system.Text;
+            problems.AddRange(_settings.GetErrors().Select(error => error.ErrorMessage!));
         }
 
-        base.Dispose(disposing);
+        _problem.Text = string.Join(" ", problems);
+        return problems.Count == 0;
     }
+
+    /// <inheritdoc/>
+    protected override void Revert() =>
+        (_settings.Temperature, _settings.TopP, _settings.MaxNewTokens, _settings.Seed, _settings.SystemText) = _before;
 
     private static string Shown<T>(T? value)
         where T : struct, IFormattable => value?.ToString(null, CultureInfo.CurrentCulture) ?? string.Empty;
@@ -70,29 +79,11 @@ internal sealed class SettingsDialog : Dialog
         return value;
     }
 
-    private TextField Field(string label, int row, string text)
+    private TextField Row(string label, int row, string text)
     {
-        TextField field = new() { X = LabelColumns, Y = row, Width = Dim.Fill(), Text = text };
+        TextField field = Field(text);
+        (field.X, field.Y) = (LabelColumns, row);
         Add(new Label { Text = label, Y = row }, field);
         return field;
-    }
-
-    private bool Apply()
-    {
-        List<string> problems = [];
-        (double? Temperature, double? TopP, int? Tokens, long? Seed) read = (
-            Parse<double>(_temperature, "Temperature", problems),
-            Parse<double>(_topP, "Top-p", problems),
-            Parse<int>(_tokens, "Most tokens", problems),
-            Parse<long>(_seed, "Seed", problems));
-        if (problems.Count == 0)
-        {
-            (_settings.Temperature, _settings.TopP, _settings.MaxNewTokens, _settings.Seed) = read;
-            _settings.SystemText = _system.Text;
-            problems.AddRange(_settings.GetErrors().Select(error => error.ErrorMessage!));
-        }
-
-        _problem.Text = string.Join(" ", problems);
-        return problems.Count == 0;
     }
 }
