@@ -119,6 +119,7 @@ public sealed partial class ConversationViewModel : ObservableObject
         using CancellationTokenSource stop = new();
         _stop = stop;
         (IsAnswering, Error, Draft, Tokens, TokensPerSecond, TimeToFirstToken) = (true, null, string.Empty, 0, 0, TimeSpan.Zero);
+        Title = Messages.Count == 0 ? TitleOf(question) : Title;
         Messages.Add(new MessageViewModel(isUser: true, question));
         Messages.Add(answer);
         AnswerReader reader = new(_time);
@@ -147,12 +148,12 @@ public sealed partial class ConversationViewModel : ObservableObject
             // Nothing was answered: as if it had not been asked.
             Messages.RemoveAt(Messages.Count - 1);
             Messages.RemoveAt(Messages.Count - 1);
+            Title = Messages.Count == 0 ? NewTitle : Title;
             (Draft, Error, IsAnswering) = (Draft.Length > 0 ? Draft : question, error, false);
             return;
         }
 
         answer.Note = NoteOf(note, end);
-        Title = Messages.Count == 2 ? TitleOf(question) : Title;
         (Error, IsAnswering) = (error, false);
         await SaveAsync();
     }

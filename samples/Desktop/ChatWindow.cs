@@ -36,7 +36,7 @@ internal sealed class ChatWindow : Window
         _transcript = new TranscriptView(main.Model) { Width = Dim.Fill(), Height = Dim.Fill() };
         FrameView conversations = new() { Title = "Conversations", Width = Dim.Percent(30), Height = Dim.Fill(RowsBelow) };
         _transcriptFrame = new FrameView { X = Pos.Right(conversations), Width = Dim.Fill(), Height = Dim.Fill(RowsBelow), CanFocus = false };
-        FrameView message = new() { Title = "Message", Y = Pos.AnchorEnd(RowsBelow), Width = Dim.Fill(), Height = 3 };
+        FrameView message = new() { Title = "Message: Enter sends, ↑↓ conversation, PgUp PgDn scroll", Y = Pos.AnchorEnd(RowsBelow), Width = Dim.Fill(), Height = 3 };
         conversations.Add(_list);
         _transcriptFrame.Add(_transcript);
         message.Add(_input);
@@ -69,6 +69,13 @@ internal sealed class ChatWindow : Window
         if (key == Key.PageUp || key == Key.PageDown)
         {
             _transcript.Page(key == Key.PageUp ? -1 : 1);
+            return true;
+        }
+
+        if (key == Key.CursorUp || key == Key.CursorDown)
+        {
+            int index = _main.Conversations.IndexOf(_main.Selected) + (key == Key.CursorUp ? -1 : 1);
+            _main.Selected = _main.Conversations[Math.Clamp(index, 0, _main.Conversations.Count - 1)];
             return true;
         }
 
@@ -123,6 +130,7 @@ internal sealed class ChatWindow : Window
                 _main.Selected.SendCommand.Execute(null);
             }
         };
+        SelectInList();
         ShowSelected();
         ShowState();
     }
@@ -174,11 +182,17 @@ internal sealed class ChatWindow : Window
             : model.StatusText;
         _memory.Text = _main.Memory.ShortText;
         string? error = _shown?.Error ?? model.Error ?? _main.Settings.Error ?? _main.Error;
-        _state.Text = _quitting
-            ? "Saving and ending..."
-            : error ?? (_shown is { IsAnswering: true } ? $"Answering... {_shown.SpeedText}" : _shown?.SpeedText is { Length: > 0 } speed ? speed : model.Notice ?? string.Empty);
+        _state.Text = _quitting ? "Saving and ending..." : error ?? Situation();
         _state.SchemeName = error is null ? null : SchemeManager.SchemesToSchemeName(Schemes.Error);
     }
+
+    private string Situation() => (_main.Model, _shown!) switch
+    {
+        (_, { IsAnswering: true } answering) => $"Answering... {answering.SpeedText}",
+        ({ IsReady: false, IsLoading: false }, _) => "F4 loads a model.",
+        (_, { SpeedText.Length: > 0 } answered) => answered.SpeedText,
+        (var model, _) => model.Notice ?? string.Empty,
+    };
 
     private void Stop()
     {
@@ -195,7 +209,7 @@ internal sealed class ChatWindow : Window
     private void Delete()
     {
         ConversationViewModel conversation = _main.Selected;
-        if (conversation.Messages.Count == 0 || MessageBox.Query(_app, "Delete", $"Delete \"{conversation.Title}\"?", "No", "Yes") == 1)
+        if (conversation.Messages.Count == 0 || MessageBox.Query(_app, "Delete", $"Delete \"{conversation.Title}\"?", "Delete", "Keep") == 0)
         {
             _main.DeleteConversationCommand.Execute(conversation);
         }

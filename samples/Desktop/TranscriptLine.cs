@@ -4,5 +4,5 @@ namespace DesktopSample;
 
 /// <summary>A line of the transcript.</summary>
 /// <param name="Text">What it shows.</param>
-/// <param name="Role">How it looks.</param>
-internal readonly record struct TranscriptLine(string Text, VisualRole Role);
+/// <param name="Style">How it looks.</param>
+internal readonly record struct TranscriptLine(string Text, TextStyle Style);

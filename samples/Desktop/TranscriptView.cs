@@ -4,6 +4,7 @@ using System.Drawing;
 using DesktopSample.ViewModels;
 using Terminal.Gui.Drawing;
 using Terminal.Gui.ViewBase;
+using Attribute = Terminal.Gui.Drawing.Attribute;
 
 namespace DesktopSample;
 
@@ -63,10 +64,11 @@ internal sealed class TranscriptView : View
     /// <inheritdoc/>
     protected override bool OnDrawingContent(DrawContext? context)
     {
+        Attribute plain = GetAttributeForRole(VisualRole.Normal);
         for (int row = 0; row < Viewport.Height && Viewport.Y + row < _lines.Count; row++)
         {
             TranscriptLine line = _lines[Viewport.Y + row];
-            SetAttributeForRole(line.Role);
+            SetAttribute(plain with { Style = line.Style });
             Move(0, row);
             AddStr(line.Text);
         }
@@ -135,17 +137,17 @@ internal sealed class TranscriptView : View
 
     private IEnumerable<TranscriptLine> Lines(MessageViewModel message)
     {
-        yield return new TranscriptLine(message.IsUser ? "You" : _model.Name.Length > 0 ? _model.Name : "Model", VisualRole.HotNormal);
+        yield return new TranscriptLine(message.IsUser ? "You" : _model.Name.Length > 0 ? _model.Name : "Model", TextStyle.Bold);
         foreach (string line in TextWrap.Wrap(message.Text, _width))
         {
-            yield return new TranscriptLine(line, VisualRole.Normal);
+            yield return new TranscriptLine(line, TextStyle.None);
         }
 
         foreach (string line in message.Note is { Length: > 0 } note ? TextWrap.Wrap($"({note})", _width) : [])
         {
-            yield return new TranscriptLine(line, VisualRole.Disabled);
+            yield return new TranscriptLine(line, TextStyle.Faint);
         }
 
-        yield return new TranscriptLine(string.Empty, VisualRole.Normal);
+        yield return new TranscriptLine(string.Empty, TextStyle.None);
     }
 }
