@@ -17,8 +17,14 @@ internal sealed class TranscriptView : View
     private readonly ModelViewModel _model;
     private readonly Dictionary<MessageViewModel, IReadOnlyList<TranscriptLine>> _wrapped = [];
     private readonly List<TranscriptLine> _lines = [];
+    private readonly List<int> _starts = [];
     private ConversationViewModel? _conversation;
     private int _width;
+    private Size _size;
+    private bool _isArranging;
+    private bool _isSettling;
+    private bool _followsEnd = true;
+    private (int Message, int Line) _top;
 
     public TranscriptView(ModelViewModel model)
     {
@@ -47,7 +53,8 @@ internal sealed class TranscriptView : View
             message.PropertyChanged += MessageChanged;
         }
 
-        Arrange(toEnd: true);
+        _followsEnd = true;
+        Arrange();
     }
 
     /// <summary>Moves up or down by most of a page.</summary>
@@ -58,7 +65,32 @@ internal sealed class TranscriptView : View
     protected override void OnFrameChanged(in Rectangle frame)
     {
         base.OnFrameChanged(frame);
-        Arrange(toEnd: IsAtEnd);
+        _isSettling = Viewport.Size != _size;
+        Arrange();
+    }
+
+    /// <inheritdoc/>
+    protected override void OnViewportChanged(DrawEventArgs e)
+    {
+        base.OnViewportChanged(e);
+        if (_isArranging)
+        {
+            return;
+        }
+
+        if (e.NewViewport.Size != e.OldViewport.Size)
+        {
+            // The last event of a change of size, in the course of which the scroll bar has moved the text to where it thinks best.
+            (_isSettling, _size) = (false, e.NewViewport.Size);
+            Arrange();
+        }
+        else if (!_isSettling && e.NewViewport.Y != e.OldViewport.Y && _starts.Count > 0)
+        {
+            // Scrolled: where the user is now is where to stay.
+            _followsEnd = Viewport.Y + Viewport.Height >= _lines.Count;
+            int message = _starts.FindLastIndex(start => start <= Viewport.Y);
+            _top = (message, Viewport.Y - _starts[message]);
+        }
     }
 
     /// <inheritdoc/>
@@ -76,8 +108,6 @@ internal sealed class TranscriptView : View
         return true;
     }
 
-    private bool IsAtEnd => Viewport.Y + Viewport.Height >= _lines.Count;
-
     private void MessagesChanged(object? sender, NotifyCollectionChangedEventArgs change)
     {
         foreach (MessageViewModel message in change.OldItems?.OfType<MessageViewModel>() ?? [])
@@ -92,16 +122,17 @@ internal sealed class TranscriptView : View
         }
 
         // A question that was just asked is looked at.
-        Arrange(toEnd: true);
+        _followsEnd = true;
+        Arrange();
     }
 
     private void MessageChanged(object? sender, PropertyChangedEventArgs change)
     {
         _wrapped.Remove((MessageViewModel)sender!);
-        Arrange(toEnd: IsAtEnd);
+        Arrange();
     }
 
-    private void Arrange(bool toEnd)
+    private void Arrange()
     {
         if (_conversation is null || Viewport.Width <= 1)
         {
@@ -116,6 +147,7 @@ internal sealed class TranscriptView : View
         }
 
         _lines.Clear();
+        _starts.Clear();
         foreach (MessageViewModel message in _conversation.Messages)
         {
             if (!_wrapped.TryGetValue(message, out IReadOnlyList<TranscriptLine>? lines))
@@ -123,15 +155,17 @@ internal sealed class TranscriptView : View
                 _wrapped[message] = lines = [.. Lines(message)];
             }
 
+            _starts.Add(_lines.Count);
             _lines.AddRange(lines);
         }
 
+        // What was at the top stays there, however the lines above it are broken now.
+        int last = Math.Max(0, _lines.Count - Viewport.Height);
+        int y = _followsEnd || _top.Message >= _starts.Count ? last : Math.Min(last, _starts[_top.Message] + _top.Line);
+        _isArranging = true;
         SetContentSize(new Size(_width, Math.Max(1, _lines.Count)));
-        if (toEnd)
-        {
-            Viewport = Viewport with { Y = Math.Max(0, _lines.Count - Viewport.Height) };
-        }
-
+        Viewport = Viewport with { Y = y };
+        _isArranging = false;
         SetNeedsDraw();
     }
 
