@@ -33,6 +33,11 @@ internal sealed class ConstraintCursor(CompiledConstraint constraint, int vocabS
     /// <exception cref="InvalidOperationException">Nothing may: the text has ended and there is no id for that, or the vocabulary cannot go on.</exception>
     public ReadOnlySpan<ulong> Next()
     {
+        if (_hasEnded)
+        {
+            throw new InvalidOperationException("The constraint's text has ended: append tokens or rewind to begin another.");
+        }
+
         Array.Clear(_mask);
         if (!IsComplete)
         {

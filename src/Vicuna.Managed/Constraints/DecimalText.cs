@@ -16,7 +16,7 @@ internal sealed record DecimalText(bool IsNegative, string Whole, string Fractio
     public bool IsZero => Whole.Length == 0 && Fraction.Length == 0;
 
     /// <summary>The number without its sign.</summary>
-    public DecimalText Magnitude => this with { IsNegative = false };
+    public DecimalText WithoutSign() => this with { IsNegative = false };
 
     /// <summary>Reads a number; null if it has more digits or a larger exponent than anybody needs.</summary>
     /// <param name="text">A number as JSON has it.</param>
@@ -41,7 +41,7 @@ internal sealed record DecimalText(bool IsNegative, string Whole, string Fractio
 
         digits = digits.PadRight(point, '0');
         DecimalText number = new(isNegative, digits[..point].TrimStart('0'), digits[point..].TrimEnd('0'));
-        return number.IsZero ? number.Magnitude : number;
+        return number.IsZero ? number.WithoutSign() : number;
     }
 
     /// <summary>The integer that it is, null if it is none.</summary>

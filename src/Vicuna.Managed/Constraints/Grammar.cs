@@ -52,7 +52,7 @@ internal sealed class Grammar
     {
         CheckBeginnings(rules, names);
         int[][] need = Needs(rules, isNested);
-        if (need[start][0] > MaxNesting)
+        if (need[start][0] + (isNested[start] ? 1 : 0) > MaxNesting)
         {
             throw new ArgumentException($"{names[start]}: no text of at most {MaxNesting} objects and arrays inside one another has this form.");
         }

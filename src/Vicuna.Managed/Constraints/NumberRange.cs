@@ -25,7 +25,7 @@ internal sealed record NumberRange(DecimalText? Least, bool ExcludesLeast, Decim
         {
             bool fromZero = Most is not { IsNegative: true };
             // Below 0 the bounds change places. There is no -0: the two zeros are one number.
-            AddMagnitudes(options, fromZero ? zero : Most!.Magnitude, fromZero || ExcludesMost, Least?.Magnitude, ExcludesLeast, "-");
+            AddMagnitudes(options, fromZero ? zero : Most!.WithoutSign(), fromZero || ExcludesMost, Least?.WithoutSign(), ExcludesLeast, "-");
         }
 
         return options.Count == 0 ? null : new Pattern.Choice(options);

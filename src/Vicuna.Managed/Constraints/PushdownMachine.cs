@@ -27,7 +27,7 @@ internal sealed class PushdownMachine
     public PushdownMachine(Grammar grammar)
     {
         _grammar = grammar;
-        Start = At(grammar.Start, 0, Bottom(0));
+        Start = At(grammar.Start, 0, Bottom(grammar.IsNested(grammar.Start) ? 1 : 0));
     }
 
     /// <summary>Where every text begins.</summary>

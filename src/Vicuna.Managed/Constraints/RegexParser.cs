@@ -89,6 +89,7 @@ internal sealed class RegexParser
 
     private Pattern ReadAtom()
     {
+        int start = _at;
         char c = _text[_at];
         switch (c)
         {
@@ -106,7 +107,7 @@ internal sealed class RegexParser
             case '^':
                 throw Error("an anchor is supported at the beginning and the end only, found '^'");
             case '{' when TryReadCount(out _, out _):
-                throw Error("nothing to repeat before '{'");
+                throw Error("nothing to repeat before '{'", start);
             default:
                 return new Pattern.Characters(Single(ReadCodePoint()));
         }

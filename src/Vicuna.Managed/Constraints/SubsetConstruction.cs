@@ -6,6 +6,7 @@ namespace Vicuna.Managed.Constraints;
 internal sealed class SubsetConstruction(ByteNfa nfa, CompileBudget budget)
 {
     private readonly Dictionary<int[], int> _numbers = new(new SameElements());
+    private readonly Dictionary<int, int> _numberOfOne = [];
     private readonly List<int[]> _sets = [];
     private readonly int[] _stamps = new int[nfa.Count];
     private readonly Stack<int> _open = new();
@@ -33,9 +34,13 @@ internal sealed class SubsetConstruction(ByteNfa nfa, CompileBudget budget)
                 Distribute(state, classOf, byClass, byRule);
             }
 
+            List<int>? before = null;
             foreach (List<int> targets in byClass)
             {
-                next.Add(targets.Count == 0 ? -1 : NumberOf(targets));
+                // Neighboring kinds often lead to the same states.
+                bool isSame = before is not null && before.Count == targets.Count && before.SequenceEqual(targets);
+                next.Add(isSame ? next[^1] : targets.Count == 0 ? -1 : NumberOf(targets));
+                before = targets;
             }
 
             calls.Add([.. byRule.Select(pair => new CallEdge(pair.Key, NumberOf(pair.Value)))]);
@@ -100,6 +105,11 @@ internal sealed class SubsetConstruction(ByteNfa nfa, CompileBudget budget)
     // The number of the set of all states that these reach without text. Of states that only pass on nothing is kept.
     private int NumberOf(List<int> states)
     {
+        if (states.Count == 1 && _numberOfOne.TryGetValue(states[0], out int known))
+        {
+            return known;
+        }
+
         _stamp++;
         _reached.Clear();
         states.ForEach(Reach);
@@ -130,6 +140,11 @@ internal sealed class SubsetConstruction(ByteNfa nfa, CompileBudget budget)
             number = _sets.Count;
             _sets.Add(set);
             _numbers.Add(set, number);
+        }
+
+        if (states.Count == 1)
+        {
+            _numberOfOne.Add(states[0], number);
         }
 
         return number;

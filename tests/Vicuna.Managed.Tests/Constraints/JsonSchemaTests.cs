@@ -155,7 +155,6 @@ public sealed class JsonSchemaTests
     [InlineData("{")]
     [InlineData("""{"type":"string","type":"null"}""")]
     [InlineData("""{"const":"\ud800"}""")]
-    [InlineData("{\"const\":\"\ud800\"}")]
     public void Text_ThatIsNoSchema_IsRefused(string schema) =>
         Assert.StartsWith("JSON schema: ", Assert.Throws<ArgumentException>(() => OutputConstraint.JsonSchema(schema)).Message, StringComparison.Ordinal);
 
@@ -164,7 +163,8 @@ public sealed class JsonSchemaTests
     {
         string[] schemas =
         [
-            string.Concat(Enumerable.Repeat("{\"items\":", 60)) + "{}" + new string('}', 60),
+            string.Concat(Enumerable.Repeat("{\"items\":", 70)) + "{}" + new string('}', 70),
+            "{\"const\":\"\ud800\"}",
             string.Concat(Enumerable.Repeat("{\"items\":", 5000)) + "{}" + new string('}', 5000),
             $"{{\"enum\":[{string.Join(',', Enumerable.Range(0, 6000))}]}}",
             $"{{\"type\":\"object\",\"properties\":{{{string.Join(',', Enumerable.Range(0, 6000).Select(i => $"\"p{i}\":{{}}"))}}}}}",

@@ -51,7 +51,6 @@ public sealed class RegexParserTests
     [InlineData("(a$)", "anchor", 2)]
     [InlineData("a^b", "anchor", 1)]
     [InlineData("\\ud800", "surrogate", 0)]
-    [InlineData("\ud800", "surrogate", 0)]
     [InlineData("\\", "not complete", 0)]
     [InlineData("\\x4", "not complete", 0)]
     public void Expression_ThatIsNotSupported_IsRefusedWithItsPlace(string pattern, string problem, int place)
@@ -113,6 +112,11 @@ public sealed class RegexParserTests
                 return (first, Math.Min(first + random.Next(random.Next(2) == 0 ? 100 : 100_000), 0x10FFFF));
             }));
             set = round % 2 == 0 ? set : set.Complement();
+            if (set.IsEmpty)
+            {
+                continue;
+            }
+
             GrammarBuilder builder = new("set");
             PushdownMachine machine = new(builder.Build(builder.Add("set", new Pattern.Characters(set))));
             int[] borders = [.. set.Ranges.SelectMany(range => new[] { range.First - 1, range.First, range.Last, range.Last + 1 })];
@@ -139,6 +143,7 @@ public sealed class RegexParserTests
     public void Expression_OfHostileShape_IsRefusedOrCompiled()
     {
         Assert.Contains("at most 16384 characters", Assert.Throws<ArgumentException>(() => OutputConstraint.Regex(new string('a', 20_000))).Message, StringComparison.Ordinal);
+        Assert.Contains("surrogate", Assert.Throws<ArgumentException>(() => OutputConstraint.Regex("a\ud800")).Message, StringComparison.Ordinal);
         Assert.Contains("deep", Assert.Throws<ArgumentException>(() => OutputConstraint.Regex(new string('(', 1000))).Message, StringComparison.Ordinal);
         Assert.True(OutputConstraint.Regex(new string('{', 16_000)).Allows(new string('{', 16_000)));
         Assert.True(OutputConstraint.Regex("(?:(?:a*)*)*b").Allows(new string('a', 5000) + "b"));
