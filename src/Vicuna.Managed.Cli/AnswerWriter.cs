@@ -25,6 +25,7 @@ internal static class AnswerWriter
                 {
                     line.WriteString("text", piece.Text);
                     line.WriteIds("ids", piece.TokenIds);
+                    line.WriteLogProbabilities(piece.LogProbabilities);
                 });
             }
         }
@@ -51,6 +52,7 @@ internal static class AnswerWriter
         line.WriteBoolean("done", true);
         line.WriteString("text", result.Text);
         line.WriteIds("ids", result.TokenIds);
+        line.WriteLogProbabilities(result.LogProbabilities);
         line.WriteString("finishReason", result.FinishReason is FinishReason.EndOfSequence or FinishReason.StopString ? "stop" : "length");
         line.WriteNumber("promptTokens", result.PromptTokens);
         line.WriteNumber("newTokens", result.TokenIds.Count);

@@ -37,6 +37,40 @@ internal static class JsonOutput
         json.WriteEndArray();
     }
 
+    /// <summary>Writes a member with the log-probabilities of tokens, if there are any: an object for each, with the likeliest tokens at its place.</summary>
+    public static void WriteLogProbabilities(this Utf8JsonWriter json, IReadOnlyList<TokenLogProbability>? tokens)
+    {
+        if (tokens is null)
+        {
+            return;
+        }
+
+        json.WriteStartArray("logProbabilities");
+        foreach (TokenLogProbability token in tokens)
+        {
+            WriteStart(json, token);
+            json.WriteStartArray("top");
+            foreach (TokenLogProbability other in token.Top)
+            {
+                WriteStart(json, other);
+                json.WriteEndObject();
+            }
+
+            json.WriteEndArray();
+            json.WriteEndObject();
+        }
+
+        json.WriteEndArray();
+
+        static void WriteStart(Utf8JsonWriter json, TokenLogProbability token)
+        {
+            json.WriteStartObject();
+            json.WriteNumber("id", token.TokenId);
+            // JSON has no infinity: what the model holds impossible is as unlikely as a number can say.
+            json.WriteNumber("logProbability", Math.Max(token.LogProbability, -float.MaxValue));
+        }
+    }
+
     /// <summary>Writes an array of finite numbers, with as many digits as tell one float from the next.</summary>
     /// <exception cref="NonFiniteLogitsException">A number is NaN or infinite, which JSON cannot say.</exception>
     public static void WriteFloats(this Utf8JsonWriter json, ReadOnlySpan<float> values)

@@ -15,6 +15,11 @@ internal sealed class SamplingOptions
     private readonly Option<double?> _frequencyPenalty = OptionsOf.Number("--frequency-penalty", "Subtracted from logits for every time a token was generated.", -100, 100);
     private readonly Option<long?> _seed = OptionsOf.Long("--seed", "Key of the random numbers. Default: a new one.");
 
+    private readonly Option<int?> _logProbabilities = OptionsOf.Int(
+        "--log-probabilities", "With --json, adds the log-probabilities of the answer's tokens and of this many of the likeliest at each place.", 0, 100);
+
+    private readonly ConstraintOptions _constraint;
+
     private readonly Option<string[]> _stop = new("--stop")
     {
         Description = "A text that ends the answer; may be given several times.",
@@ -26,13 +31,18 @@ internal sealed class SamplingOptions
     /// <summary>Adds the options to a verb.</summary>
     public SamplingOptions(Command command)
     {
-        foreach (Option option in new Option[] { _maxNewTokens, _temperature, _topK, _topP, _minP, _repetitionPenalty, _presencePenalty, _frequencyPenalty, _seed, _stop })
+        foreach (Option option in new Option[] { _maxNewTokens, _temperature, _topK, _topP, _minP, _repetitionPenalty, _presencePenalty, _frequencyPenalty, _seed, _stop, _logProbabilities })
         {
             command.Add(option);
         }
+
+        _constraint = new ConstraintOptions(command);
     }
 
     /// <summary>What the command line says; null where it says nothing.</summary>
+    /// <exception cref="WrongUsageException">Options do not go together.</exception>
+    /// <exception cref="InvalidDataException">The form that the answer is to have is no good.</exception>
+    /// <exception cref="IOException">A file cannot be read.</exception>
     public GenerationOptions Read(ParseResult parsed) => new()
     {
         MaxNewTokens = parsed.GetValue(_maxNewTokens),
@@ -45,5 +55,7 @@ internal sealed class SamplingOptions
         FrequencyPenalty = parsed.GetValue(_frequencyPenalty),
         Seed = parsed.GetValue(_seed),
         StopStrings = parsed.GetValue(_stop) is { Length: > 0 } stops ? stops : null,
+        LogProbabilities = parsed.GetValue(_logProbabilities),
+        Constraint = _constraint.Read(parsed),
     };
 }

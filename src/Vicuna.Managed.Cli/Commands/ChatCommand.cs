@@ -20,9 +20,10 @@ internal static class ChatCommand
         command.SetAction(async (parsed, cancellationToken) =>
         {
             bool json = common.Json(parsed);
+            GenerationOptions chosen = sampling.Read(parsed);
             IPromptFormatter? formatter = parsed.GetValue(template) is { } name && PromptTemplates.TryGet(name, out IPromptFormatter? found) ? found : null;
             using LanguageModel model = common.Load(parsed, formatter, cancellationToken);
-            using ChatSession chat = model.CreateChat(parsed.GetValue(system), sampling.Read(parsed) with { Adapters = adapters.Load(parsed, model) });
+            using ChatSession chat = model.CreateChat(parsed.GetValue(system), chosen with { Adapters = adapters.Load(parsed, model) });
             string[] given = parsed.GetValue(messages) ?? [];
             IEnumerable<string> turns = given.Length > 0 ? given : AskedFor(json);
             foreach (string message in turns)

@@ -23,8 +23,9 @@ internal static class GenerateCommand
                 _ => throw new WrongUsageException("generate: expected either --prompt or --ids."),
             };
             bool json = common.Json(parsed);
+            GenerationOptions chosen = sampling.Read(parsed);
             using LanguageModel model = common.Load(parsed, cancellationToken);
-            GenerationOptions options = sampling.Read(parsed) with { Adapters = adapters.Load(parsed, model) };
+            GenerationOptions options = chosen with { Adapters = adapters.Load(parsed, model) };
             GenerationResult result = await AnswerWriter.WriteAsync(model.StreamAsync(prompt, options, cancellationToken), json).ConfigureAwait(false);
             if (!json)
             {

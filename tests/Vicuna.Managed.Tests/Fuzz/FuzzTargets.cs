@@ -20,5 +20,7 @@ internal static class FuzzTargets
         new(TrainingStateTarget.Name, TrainingStateTarget.Seeds, TrainingStateTarget.Run),
         new(TrainingDataTarget.Name, TrainingDataTarget.Seeds, TrainingDataTarget.Run),
         new(ZeroShotTaskTarget.Name, ZeroShotTaskTarget.Seeds, ZeroShotTaskTarget.Run),
+        new(JsonSchemaTarget.Name, JsonSchemaTarget.Seeds, JsonSchemaTarget.Run),
+        new(RegexTarget.Name, RegexTarget.Seeds, RegexTarget.Run),
     ];
 }
