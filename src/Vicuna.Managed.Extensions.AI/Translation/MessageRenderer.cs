@@ -47,7 +47,8 @@ internal sealed class MessageRenderer(bool areCallsKnown, bool hasTools)
                     break;
                 case FunctionCallContent or FunctionResultContent:
                     throw new NotSupportedException(
-                        $"{place}: expected text, found {message.Contents[i].GetType().Name}; the model's template has no form for tools, and {nameof(VicunaChatClientOptions.EnablePromptTools)} is off.");
+                        $"{place}: expected text, found {message.Contents[i].GetType().Name}; the model's template has no form for tools, "
+                        + $"and {nameof(VicunaChatClientOptions.EnablePromptTools)} is off.");
                 case var other:
                     throw new NotSupportedException($"{place}: expected text, found {other?.GetType().Name ?? "null"}, which the model cannot take.");
             }
@@ -83,7 +84,8 @@ internal sealed class MessageRenderer(bool areCallsKnown, bool hasTools)
     {
         if (!_names.TryGetValue(result.CallId, out string? name))
         {
-            throw new ArgumentException($"{place}: expected the result of a call that comes before it, found the call id '{result.CallId}', which none has.", nameof(result));
+            throw new ArgumentException(
+                $"{place}: expected the result of a call that comes before it, found the call id '{result.CallId}', which none has.", nameof(result));
         }
 
         string text = result.Result switch
@@ -92,7 +94,8 @@ internal sealed class MessageRenderer(bool areCallsKnown, bool hasTools)
             string words => words,
             JsonElement { ValueKind: JsonValueKind.String } json => json.GetString()!,
             TextContent content => content.Text,
-            AIContent other => throw new NotSupportedException($"{place}: expected a result in text or JSON, found {other.GetType().Name}, which the model cannot take."),
+            AIContent other => throw new NotSupportedException(
+                $"{place}: expected a result in text or JSON, found {other.GetType().Name}, which the model cannot take."),
             var value => Json(value),
         };
         return PromptTools.FormatResult(name, text);
