@@ -24,7 +24,7 @@ internal sealed class MessageRenderer(bool areCallsKnown, bool hasTools)
     /// <exception cref="ArgumentException">It has a result of a call that did not come before it.</exception>
     public string? TextOf(Microsoft.Extensions.AI.ChatMessage message, int index)
     {
-        string words = "";
+        StringBuilder words = new();
         bool hasWords = message.Contents.Count == 0;
         List<string> lines = [];
         for (int i = 0; i < message.Contents.Count; i++)
@@ -33,7 +33,7 @@ internal sealed class MessageRenderer(bool areCallsKnown, bool hasTools)
             switch (message.Contents[i])
             {
                 case TextContent part:
-                    words += part.Text;
+                    words.Append(part.Text);
                     hasWords = true;
                     break;
                 // Models are not shown what they thought in earlier turns, and these templates have no place for it.
@@ -57,7 +57,7 @@ internal sealed class MessageRenderer(bool areCallsKnown, bool hasTools)
         if (hasWords && (words.Length > 0 || lines.Count == 0))
         {
             bool isAnswer = hasTools && lines.Count == 0 && message.Role == Microsoft.Extensions.AI.ChatRole.Assistant;
-            lines.Insert(0, isAnswer ? PromptTools.FormatAnswer(words) : words);
+            lines.Insert(0, isAnswer ? PromptTools.FormatAnswer(words.ToString()) : words.ToString());
         }
 
         return lines.Count > 0 ? string.Join('\n', lines) : null;
