@@ -9,42 +9,47 @@ using ChatMessage = Microsoft.Extensions.AI.ChatMessage;
 namespace Vicuna.Managed.Extensions.AI;
 
 /// <summary>
-/// A local model as an <see cref="IChatClient"/>, over an <see cref="InferenceEngine"/>: any number of callers share the model. Safe for concurrent use. All
-/// compute is on the engine's thread, nothing of it on a caller's; what callers may change later, messages and options, is read before a call returns and
-/// never changed. <c>GetService</c> gives <see cref="ChatClientMetadata"/>, this client, the <see cref="InferenceEngine"/>, its
-/// <see cref="LanguageModel"/> and, where the model has one, its <see cref="Tokenization.SentencePieceTokenizer"/>, by their types or base types and without a key.
+/// A local model as an <see cref="IChatClient"/>, over an <see cref="InferenceEngine"/>: any number of callers share the model. Safe for concurrent use.
+/// All compute is on the engine's thread, nothing of it on a caller's; what callers may change later, messages and options, is read before a call returns
+/// and never changed. <c>GetService</c> gives <see cref="ChatClientMetadata"/>, this client, the <see cref="InferenceEngine"/>, its
+/// <see cref="LanguageModel"/> and, where the model has one, its <see cref="Tokenization.SentencePieceTokenizer"/>, by their types or base types and
+/// without a key.
 /// </summary>
 /// <remarks>
 /// <para>
 /// Messages. <see cref="ChatOptions.Instructions"/> come first, then all messages of the roles <c>system</c> and <c>developer</c>: together they are the
-/// system message of the model's template, and without any the template's own is used. Messages of one role that follow each other are one turn. The first
-/// turn and the last are the user's. Text is the only content; reasoning of earlier turns is left out on purpose, as models are not shown it again, and counts
-/// (<see cref="UsageContent"/>) are no content. Anything else, images for example, is refused. Authors' names have no place in the templates and are not shown to the model.
+/// system message of the model's template, and without any the template's own is used. Messages of one role that follow each other are one turn. The
+/// first turn and the last are the user's. Text is the only content; reasoning of earlier turns is left out on purpose, as models are not shown it again,
+/// and counts (<see cref="UsageContent"/>) are no content. Anything else, images for example, is refused. Authors' names have no place in the templates
+/// and are not shown to the model.
 /// </para>
 /// <para>
 /// Options. A property that is null takes the model's own default; <see cref="ChatOptions.MaxOutputTokens"/> takes
 /// <see cref="VicunaChatClientOptions.DefaultMaxOutputTokens"/>, else the context's end. <see cref="ChatOptions.ModelId"/> is this model's or null.
 /// <see cref="ChatOptions.RawRepresentationFactory"/> may make <see cref="GenerationOptions"/>, which go before the other properties.
-/// <see cref="ChatOptions.AdditionalProperties"/> may have <c>min_p</c> and <c>repetition_penalty</c> (numbers), <c>logit_bias</c> (a dictionary of numbers, -100 to
-/// 100, by token id; -100 bans a token), <c>priority</c> (a <see cref="RequestPriority"/>, or <c>low</c>, <c>normal</c>, <c>high</c>) and <c>time_limit</c> (a
-/// <see cref="TimeSpan"/>, or seconds; see <see cref="RequestOptions.TimeLimit"/>). <see cref="ChatOptions.ResponseFormat"/> is enforced while tokens are
-/// chosen: an answer that ended by itself is JSON, of the schema where there is one, with every property of it. Reasoning and background options have no meaning here and are not looked at.
+/// <see cref="ChatOptions.AdditionalProperties"/> may have <c>min_p</c> and <c>repetition_penalty</c> (numbers), <c>logit_bias</c> (a dictionary of
+/// numbers, -100 to 100, by token id; -100 bans a token), <c>priority</c> (a <see cref="RequestPriority"/>, or <c>low</c>, <c>normal</c>, <c>high</c>)
+/// and <c>time_limit</c> (a <see cref="TimeSpan"/>, or seconds; see <see cref="RequestOptions.TimeLimit"/>). <see cref="ChatOptions.ResponseFormat"/> is
+/// enforced while tokens are chosen: an answer that ended by itself is JSON, of the schema where there is one, with every property of it. Reasoning and
+/// background options have no meaning here and are not looked at.
 /// </para>
 /// <para>
-/// Conversations. The client keeps none, and refuses a <see cref="ChatOptions.ConversationId"/>: send the whole history. It costs no time, as the engine keeps
-/// what it has computed of earlier turns (<see cref="EngineOptions.PrefixCache"/>); how much of a prompt that was is in <see cref="UsageDetails.CachedInputTokenCount"/>.
+/// Conversations. The client keeps none, and refuses a <see cref="ChatOptions.ConversationId"/>: send the whole history. That costs little, as the engine
+/// keeps what it has computed of earlier turns (<see cref="EngineOptions.PrefixCache"/>); how much of a prompt that was is in
+/// <see cref="UsageDetails.CachedInputTokenCount"/>.
 /// </para>
 /// <para>
-/// Tools. No template of the library has a form for them. With <see cref="VicunaChatClientOptions.EnablePromptTools"/> functions are described in the system message, and the
-/// answer is given a form that is a call or words: words are streamed, a call comes with the last update. One call an answer; it is one of a function that exists, with
-/// arguments of its schema, whatever the model. Not together with a format of JSON. Calls and results in the history are shown to the model in the same form.
-/// Without it, tools that a request merely offers are ignored, which is logged once.
+/// Tools. No template of the library has a form for them. With <see cref="VicunaChatClientOptions.EnablePromptTools"/> functions are described in the
+/// system message, and the answer is given a form that is a call or words: words are streamed, a call comes with the last update. One call an answer; it
+/// is one of a function that exists, with arguments of its schema, whatever the model. Not together with a format of JSON. Calls and results in the
+/// history are shown to the model in the same form. Without it, tools that a request merely offers are ignored, which is logged once.
 /// </para>
 /// <para>
-/// Answers. All updates have response, message and model ids and a time; their raw representation is the <see cref="GenerationChunk"/>. The last one has the finish
-/// reason, where every limit counts as <see cref="ChatFinishReason.Length"/>, and the usage. The raw representation of a whole response is the <see cref="GenerationResult"/>.
-/// Errors are those of <see cref="InferenceEngine.SubmitAsync"/> and <see cref="InferenceRequest.ReadAsync"/>, as they are: among them
-/// <see cref="EngineOverloadedException"/> where the queue is full and <see cref="ContextLengthExceededException"/> where the messages do not fit.
+/// Answers. All updates have response, message and model ids and a time; their raw representation is the <see cref="GenerationChunk"/>. The last one has
+/// the finish reason, where every limit counts as <see cref="ChatFinishReason.Length"/>, and the usage. The raw representation of a whole response is the
+/// <see cref="GenerationResult"/>. Errors are those of <see cref="InferenceEngine.SubmitAsync"/> and <see cref="InferenceRequest.ReadAsync"/>, as they
+/// are: among them <see cref="EngineOverloadedException"/> where the queue is full and <see cref="ContextLengthExceededException"/> where the messages do
+/// not fit.
 /// </para>
 /// </remarks>
 public sealed partial class VicunaChatClient : IChatClient, IAsyncDisposable
@@ -168,8 +173,8 @@ public sealed partial class VicunaChatClient : IChatClient, IAsyncDisposable
     /// <returns>The updates.</returns>
     /// <exception cref="ArgumentException">The conversation or an option is wrong, or the request asks for another model; the message names it.</exception>
     /// <exception cref="NotSupportedException">
-    /// The conversation has contents other than text, or the request has a conversation's id, a continuation token, an unknown format, or requires a call of a tool
-    /// without <see cref="VicunaChatClientOptions.EnablePromptTools"/>; the message names it.
+    /// The conversation has contents other than text, or the request has a conversation's id, a continuation token, an unknown format, or requires a call of
+    /// a tool without <see cref="VicunaChatClientOptions.EnablePromptTools"/>; the message names it.
     /// </exception>
     /// <exception cref="ContextLengthExceededException">The conversation does not fit the context.</exception>
     /// <exception cref="EngineOverloadedException">The queue is full, the request waited too long for its turn, or the engine is ending.</exception>
@@ -199,7 +204,9 @@ public sealed partial class VicunaChatClient : IChatClient, IAsyncDisposable
         return Array.Find(services, serviceType.IsInstanceOfType);
     }
 
-    /// <summary>Disposes what the client owns: nothing, the engine, or engine and model, depending on how it was made. Requests under way on an engine of its own fail.</summary>
+    /// <summary>
+    /// Disposes what the client owns: nothing, the engine, or engine and model, depending on how it was made. Requests under way on an engine of its own fail.
+    /// </summary>
     public void Dispose()
     {
         _disposed = true;
@@ -252,7 +259,8 @@ public sealed partial class VicunaChatClient : IChatClient, IAsyncDisposable
         if (options?.ConversationId is { } id)
         {
             throw new NotSupportedException(
-                $"ConversationId: expected none, found '{id}'; this client keeps no conversations. Send the whole history: what it has in common with earlier requests is not computed again.");
+                $"ConversationId: expected none, found '{id}'; this client keeps no conversations. Send the whole history: "
+                + "what it has in common with earlier requests is not computed again.");
         }
 
         PromptTools? tools = ReadTools(options);
@@ -289,7 +297,8 @@ public sealed partial class VicunaChatClient : IChatClient, IAsyncDisposable
         if (options!.ToolMode is RequiredChatToolMode)
         {
             throw new NotSupportedException(
-                $"ToolMode: expected auto or none, found one that requires a call; the model's template has no form for tools, and {nameof(VicunaChatClientOptions.EnablePromptTools)} is off.");
+                "ToolMode: expected auto or none, found one that requires a call; the model's template has no form for tools, "
+                + $"and {nameof(VicunaChatClientOptions.EnablePromptTools)} is off.");
         }
 
         if (Interlocked.Exchange(ref _ignoredTools, 1) == 0)
@@ -324,6 +333,10 @@ public sealed partial class VicunaChatClient : IChatClient, IAsyncDisposable
         }
     }
 
-    [LoggerMessage(1, LogLevel.Warning, "A request offers {Count} tools, which the model's template has no form for: answered without them, as are others from now on. Set EnablePromptTools to describe tools in the prompt.")]
+    [LoggerMessage(
+        1,
+        LogLevel.Warning,
+        "A request offers {Count} tools, for which the model's template has no form: it is answered without them, as are others from now on. "
+        + "EnablePromptTools describes tools in the prompt.")]
     private partial void LogIgnoredTools(int count);
 }

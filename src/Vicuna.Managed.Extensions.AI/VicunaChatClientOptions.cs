@@ -3,7 +3,9 @@ namespace Vicuna.Managed.Extensions.AI;
 /// <summary>What a <see cref="VicunaChatClient"/> does where a request's <see cref="Microsoft.Extensions.AI.ChatOptions"/> do not say.</summary>
 public sealed record VicunaChatClientOptions
 {
-    /// <summary>The model's name, in answers and in telemetry; a request that asks for another is refused. Default: the name of the model's folder or file.</summary>
+    /// <summary>
+    /// The model's name, in answers and in telemetry; a request that asks for another is refused. Default: the name of the model's folder or file.
+    /// </summary>
     public string? ModelId { get; init; }
 
     /// <summary>Most tokens of an answer where the request does not say, 1 or more. Default: null, to the end of the context.</summary>

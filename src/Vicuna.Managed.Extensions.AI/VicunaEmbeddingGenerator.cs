@@ -4,10 +4,11 @@ using Vicuna.Managed.Extensions.AI.Translation;
 namespace Vicuna.Managed.Extensions.AI;
 
 /// <summary>
-/// A local model as an <see cref="IEmbeddingGenerator{TInput, TEmbedding}"/>, over an <see cref="InferenceEngine"/>: the vector of a text is the mean of the
-/// model's last, normalized hidden states over its tokens, of length 1. Texts go through the model as they are, without the template. Safe for concurrent use; all
-/// compute is on the engine's thread. <c>GetService</c> gives <see cref="EmbeddingGeneratorMetadata"/>, this generator, the <see cref="InferenceEngine"/>, its
-/// <see cref="LanguageModel"/> and, where the model has one, its <see cref="Tokenization.SentencePieceTokenizer"/>, without a key.
+/// A local model as an <see cref="IEmbeddingGenerator{TInput, TEmbedding}"/>, over an <see cref="InferenceEngine"/>: the vector of a text is the mean of
+/// the model's last, normalized hidden states over its tokens, of length 1. Texts go through the model as they are, without the template. Safe for
+/// concurrent use; all compute is on the engine's thread. <c>GetService</c> gives <see cref="EmbeddingGeneratorMetadata"/>, this generator, the
+/// <see cref="InferenceEngine"/>, its <see cref="LanguageModel"/> and, where the model has one, its <see cref="Tokenization.SentencePieceTokenizer"/>,
+/// without a key.
 /// </summary>
 public sealed class VicunaEmbeddingGenerator : IEmbeddingGenerator<string, Embedding<float>>
 {
@@ -36,7 +37,7 @@ public sealed class VicunaEmbeddingGenerator : IEmbeddingGenerator<string, Embed
     /// A model, which must be this one, and dimensions, which must be the model's: null for either is right. Nothing else is looked at.
     /// </param>
     /// <param name="cancellationToken">Cancels the work.</param>
-    /// <returns>The vectors <c>[D]</c>, in the texts' order, and the tokens in all. Errors are those of <see cref="InferenceEngine.EmbedAsync"/>, as they are.</returns>
+    /// <returns>The vectors <c>[D]</c>, in the texts' order, and the tokens in all. Errors are those of <see cref="InferenceEngine.EmbedAsync"/>.</returns>
     /// <exception cref="ArgumentException">A text is null or has no tokens, or the options name another model.</exception>
     /// <exception cref="NotSupportedException">The options ask for other dimensions than the model's.</exception>
     /// <exception cref="ContextLengthExceededException">A text does not fit the context.</exception>
@@ -52,7 +53,8 @@ public sealed class VicunaEmbeddingGenerator : IEmbeddingGenerator<string, Embed
         ModelNames.Check(options?.ModelId, _metadata.DefaultModelId!);
         if (options?.Dimensions is { } dimensions && dimensions != _metadata.DefaultModelDimensions)
         {
-            throw new NotSupportedException($"Dimensions: expected none or {_metadata.DefaultModelDimensions}, those of the model's vectors, which cannot be cut, found {dimensions}.");
+            throw new NotSupportedException(
+                $"Dimensions: expected none or {_metadata.DefaultModelDimensions}, those of the model's vectors, which cannot be cut, found {dimensions}.");
         }
 
         string[] texts = [.. values];
@@ -68,9 +70,10 @@ public sealed class VicunaEmbeddingGenerator : IEmbeddingGenerator<string, Embed
             CancellationToken = cancellationToken,
             MaxDegreeOfParallelism = Math.Min(MaxTogether, _engine.Options.MaxConcurrentRequests),
         };
-        await Parallel.ForAsync(
-            0, texts.Length, together, async (i, stop) => results[i] = await _engine.EmbedAsync(texts[i], null, stop).ConfigureAwait(false)).ConfigureAwait(false);
+        await Parallel.ForAsync(0, texts.Length, together, EmbedAsync).ConfigureAwait(false);
         return Collect(results);
+
+        async ValueTask EmbedAsync(int i, CancellationToken stop) => results[i] = await _engine.EmbedAsync(texts[i], null, stop).ConfigureAwait(false);
     }
 
     /// <inheritdoc/>

@@ -10,7 +10,13 @@ public sealed class ConversationTests
     public async Task Instructions_ComeBeforeSystemMessages_WhereverTheseAre()
     {
         string seen = await SeenAsync(
-            [new(ChatRole.System, "Second."), new(ChatRole.User, "Hello!"), new(new ChatRole("developer"), "Third."), new(ChatRole.Assistant, "Hi!"), new(ChatRole.User, "Bye!")],
+            [
+                new(ChatRole.System, "Second."),
+                new(ChatRole.User, "Hello!"),
+                new(new ChatRole("developer"), "Third."),
+                new(ChatRole.Assistant, "Hi!"),
+                new(ChatRole.User, "Bye!"),
+            ],
             new ChatOptions { Instructions = "First." });
         Assert.Equal("System|First.\n\nSecond.\n\nThird.\nUser|Hello!\nAssistant|Hi!\nUser|Bye!", seen);
     }
@@ -25,12 +31,14 @@ public sealed class ConversationTests
     [Fact]
     public async Task History_AsAWhole_ReachesTheModel() => Assert.Equal(
         "User|1\nAssistant|2\nUser|3\nAssistant|4\nUser|5",
-        await SeenAsync([new(ChatRole.User, "1"), new(ChatRole.Assistant, "2"), new(ChatRole.User, "3"), new(ChatRole.Assistant, "4"), new(ChatRole.User, "5")]));
+        await SeenAsync(
+            [new(ChatRole.User, "1"), new(ChatRole.Assistant, "2"), new(ChatRole.User, "3"), new(ChatRole.Assistant, "4"), new(ChatRole.User, "5")]));
 
     [Fact]
     public async Task Messages_OfOneRole_AreOneTurn() => Assert.Equal(
         "User|a\n\nb\nAssistant|c\n\nd\nUser|e",
-        await SeenAsync([new(ChatRole.User, "a"), new(ChatRole.User, "b"), new(ChatRole.Assistant, "c"), new(ChatRole.Assistant, "d"), new(ChatRole.User, "e")]));
+        await SeenAsync(
+            [new(ChatRole.User, "a"), new(ChatRole.User, "b"), new(ChatRole.Assistant, "c"), new(ChatRole.Assistant, "d"), new(ChatRole.User, "e")]));
 
     [Fact]
     public async Task Contents_OfText_AreJoinedAsTheMessagesTextIs() =>
@@ -50,7 +58,8 @@ public sealed class ConversationTests
     [Fact]
     public async Task AuthorsAndProperties_AreHarmless() => Assert.Equal(
         "User|a",
-        await SeenAsync([new(ChatRole.User, "a") { AuthorName = "Ann", MessageId = "1", AdditionalProperties = new() { ["x"] = new object() }, RawRepresentation = new object() }]));
+        await SeenAsync(
+            [new(ChatRole.User, "a") { AuthorName = "Ann", MessageId = "1", AdditionalProperties = new() { ["x"] = 1 }, RawRepresentation = new object() }]));
 
     public static TheoryData<AIContent> Others =>
     [
@@ -66,7 +75,8 @@ public sealed class ConversationTests
     [MemberData(nameof(Others), DisableDiscoveryEnumeration = true)]
     public async Task Content_ThatTheModelCannotTake_IsRefusedByTypeAndPlace(AIContent content)
     {
-        NotSupportedException error = await Assert.ThrowsAsync<NotSupportedException>(() => SeenAsync([new(ChatRole.User, [new TextContent("Look:"), content])]));
+        NotSupportedException error = await Assert.ThrowsAsync<NotSupportedException>(
+            () => SeenAsync([new(ChatRole.User, [new TextContent("Look:"), content])]));
         Assert.Contains(content.GetType().Name, error.Message, StringComparison.Ordinal);
         Assert.Contains("messages[0].Contents[1]", error.Message, StringComparison.Ordinal);
     }

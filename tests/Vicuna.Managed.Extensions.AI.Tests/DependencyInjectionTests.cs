@@ -47,7 +47,8 @@ public sealed class DependencyInjectionTests
     {
         await using ServiceProvider services = new ServiceCollection()
             .AddKeyedVicunaChatClient("one", Pico.Folder, new VicunaChatClientOptions { ModelId = "first" })
-            .AddKeyedVicunaChatClient("two", Pico.Folder, new VicunaChatClientOptions { ModelId = "second" }, engineOptions: new EngineOptions { MaxConcurrentRequests = 3 })
+            .AddKeyedVicunaChatClient(
+                "two", Pico.Folder, new VicunaChatClientOptions { ModelId = "second" }, engineOptions: new EngineOptions { MaxConcurrentRequests = 3 })
             .AddKeyedVicunaEmbeddingGenerator("two", "second")
             .BuildServiceProvider();
         IChatClient one = services.GetRequiredKeyedService<IChatClient>("one");

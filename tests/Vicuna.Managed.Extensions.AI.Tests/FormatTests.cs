@@ -8,7 +8,12 @@ namespace Vicuna.Managed.Extensions.AI.Tests;
 public sealed class FormatTests(Pico pico)
 {
     private const string Schema = """
-        {"type":"object","properties":{"answer":{"type":"string","enum":["seven","eight"]},"sure":{"type":"boolean"}},"required":["answer","sure"],"additionalProperties":false}
+        {
+          "type": "object",
+          "properties": { "answer": { "type": "string", "enum": ["seven", "eight"] }, "sure": { "type": "boolean" } },
+          "required": ["answer", "sure"],
+          "additionalProperties": false
+        }
         """;
 
     public enum Number
@@ -34,7 +39,7 @@ public sealed class FormatTests(Pico pico)
     public async Task JsonSchema_IsKept()
     {
         ChatOptions options = Pico.Greedy;
-        options.ResponseFormat = ChatResponseFormat.ForJsonSchema(JsonDocument.Parse(Schema).RootElement, "answer");
+        options.ResponseFormat = FormatOf(Schema);
         for (int seed = 0; seed < 5; seed++)
         {
             options.Temperature = seed;
@@ -52,7 +57,7 @@ public sealed class FormatTests(Pico pico)
     public async Task JsonSchema_ThatIsLessThanStrict_IsMadeSo()
     {
         ChatOptions options = Pico.Greedy;
-        options.ResponseFormat = ChatResponseFormat.ForJsonSchema(JsonDocument.Parse("""{"type":"object","properties":{"sure":{"type":"boolean"}}}""").RootElement);
+        options.ResponseFormat = FormatOf("""{"type":"object","properties":{"sure":{"type":"boolean"}}}""");
         ChatResponse response = await pico.Client.GetResponseAsync(Pico.Question, options);
         Assert.Equal("sure", Assert.Single(JsonDocument.Parse(response.Text).RootElement.EnumerateObject()).Name);
     }
@@ -60,7 +65,7 @@ public sealed class FormatTests(Pico pico)
     [Fact]
     public async Task JsonSchema_OfADotNetType_GivesTheType()
     {
-        ChatResponse<Sum> response = await pico.Client.GetResponseAsync<Sum>(Pico.Question, new ChatOptions { Temperature = 0 }, useJsonSchemaResponseFormat: true);
+        ChatResponse<Sum> response = await pico.Client.GetResponseAsync<Sum>(Pico.Question, Pico.Greedy, useJsonSchemaResponseFormat: true);
         Assert.True(response.TryGetResult(out Sum? sum), response.Text);
         Assert.True(Enum.IsDefined(sum.Result));
     }
@@ -68,7 +73,7 @@ public sealed class FormatTests(Pico pico)
     [Fact]
     public async Task JsonSchema_ThatIsNotSupported_IsRefused()
     {
-        ChatOptions options = new() { ResponseFormat = ChatResponseFormat.ForJsonSchema(JsonDocument.Parse("""{"type":"object","properties":{"a":{"$ref":"#/$defs/missing"}}}""").RootElement) };
+        ChatOptions options = new() { ResponseFormat = FormatOf("""{"type":"object","properties":{"a":{"$ref":"#/$defs/missing"}}}""") };
         await Assert.ThrowsAsync<ArgumentException>(() => pico.Client.GetResponseAsync(Pico.Question, options));
     }
 
@@ -88,9 +93,13 @@ public sealed class FormatTests(Pico pico)
         List<ChatResponseUpdate> updates = await pico.Client.GetStreamingResponseAsync(Pico.Question, options).ToListAsync();
         Assert.True(((GenerationChunk)updates[^1].RawRepresentation!).Result!.TokenIds.Count > Text.Length, "No character took several tokens.");
         Assert.All(updates, update => Assert.DoesNotContain('\uFFFD', update.Text));
-        Assert.All(updates.Where(update => update.Text.Length > 0), update => Assert.False(char.IsHighSurrogate(update.Text[^1]) || char.IsLowSurrogate(update.Text[0])));
+        Assert.All(
+            updates.Where(update => update.Text.Length > 0),
+            update => Assert.False(char.IsHighSurrogate(update.Text[^1]) || char.IsLowSurrogate(update.Text[0])));
         Assert.Equal(Text, string.Concat(updates.Select(update => update.Text)));
     }
+
+    private static ChatResponseFormatJson FormatOf(string schema) => ChatResponseFormat.ForJsonSchema(JsonDocument.Parse(schema).RootElement);
 
     public sealed record Sum(Number Result, bool IsEven);
 }

@@ -4,8 +4,7 @@ using Vicuna.Managed.Extensions.AI.Tests.Support;
 namespace Vicuna.Managed.Extensions.AI.Tests;
 
 /// <summary>
-/// What other local providers get wrong, one test each, of which this one shows that it is right here; those that other tests show already are named in
-/// the remarks.
+/// Faults of other local providers that are not here. Those that other tests show to be absent are named in the remarks.
 /// </summary>
 /// <remarks>
 /// No usage, finish reason, model and response ids: <see cref="StreamingTests"/>. Stop sequences ignored, or found only where one token is the whole of one:
@@ -49,7 +48,7 @@ public sealed class IncumbentTests(Pico pico)
     [Fact]
     public async Task PresencePenalty_IsNotARepetitionPenalty()
     {
-        // As a repetition penalty, -1 would be refused, and 0 no penalty would divide by nothing.
+        // As repetition penalties both would be refused.
         ChatOptions options = Pico.Greedy;
         options.PresencePenalty = -1;
         Assert.NotEqual(string.Empty, (await pico.Client.GetResponseAsync(Pico.Question, options)).Text);

@@ -95,7 +95,8 @@ public sealed class ServiceTests(Pico pico)
         ArgumentException error = Assert.Throws<ArgumentOutOfRangeException>(
             () => new VicunaChatClient(pico.Model, null, new VicunaChatClientOptions { DefaultMaxOutputTokens = 0 }, null));
         Assert.Contains("DefaultMaxOutputTokens", error.Message, StringComparison.Ordinal);
-        error = await Assert.ThrowsAsync<ArgumentException>(() => VicunaChatClient.LoadAsync(Pico.Folder, options: new VicunaChatClientOptions { ModelId = "" }));
+        error = await Assert.ThrowsAsync<ArgumentException>(
+            () => VicunaChatClient.LoadAsync(Pico.Folder, options: new VicunaChatClientOptions { ModelId = "" }));
         Assert.Contains("ModelId", error.Message, StringComparison.Ordinal);
     }
 

@@ -67,6 +67,20 @@ public sealed class StreamingTests(Pico pico)
     }
 
     [Fact]
+    public async Task Usage_OfAConversationsNextTurn_TellsThatTheHistoryWasCached()
+    {
+        using InferenceEngine engine = new(pico.Model);
+        using VicunaChatClient client = new(engine);
+        List<ChatMessage> history = [new(ChatRole.User, string.Join(' ', Enumerable.Repeat(Pico.Question, 10)))];
+        ChatResponse first = await client.GetResponseAsync(history, Pico.GreedyOf(60));
+        history.AddMessages(first);
+        history.Add(new ChatMessage(ChatRole.User, Pico.Question));
+        ChatResponse second = await client.GetResponseAsync(history, Pico.GreedyOf(10));
+        // Whole pages of 64 tokens are kept.
+        Assert.True(second.Usage!.CachedInputTokenCount > first.Usage!.InputTokenCount - 64);
+    }
+
+    [Fact]
     public async Task Response_IsWhatTheUpdatesComeTo()
     {
         ChatResponse streamed = (await StreamAsync(Pico.Greedy)).ToChatResponse();

@@ -59,8 +59,9 @@ public sealed class ThreadingTests(Pico pico)
         }
 
         Assert.True(alone.Distinct().Count() > 5, "The questions have too few different answers to show anything.");
-        ChatResponse[] together = await Task.WhenAll(questions.Select((question, i) =>
-            i % 4 == 0 ? pico.Client.GetStreamingResponseAsync(question, Options(i)).ToChatResponseAsync() : pico.Client.GetResponseAsync(question, Options(i))));
+        ChatResponse[] together = await Task.WhenAll(questions.Select((question, i) => i % 4 == 0
+            ? pico.Client.GetStreamingResponseAsync(question, Options(i)).ToChatResponseAsync()
+            : pico.Client.GetResponseAsync(question, Options(i))));
         Assert.Equal(alone, together.Select(response => response.Text));
         Assert.Equal(16, together.Select(response => response.ResponseId).Distinct().Count());
     }

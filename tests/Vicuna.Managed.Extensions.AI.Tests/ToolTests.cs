@@ -152,7 +152,8 @@ public sealed class ToolTests(Pico pico)
         Assert.Equal("User|How is it?", shown[^3]);
         JsonElement written = JsonDocument.Parse(shown[^2]["Assistant|".Length..]).RootElement;
         Assert.Equal("weather", written.GetProperty("tool").GetString());
-        Assert.Equal(arguments, $"{written.GetProperty("arguments").GetProperty("city").GetString()} {written.GetProperty("arguments").GetProperty("celsius").GetBoolean()}");
+        JsonElement values = written.GetProperty("arguments");
+        Assert.Equal(arguments, $"{values.GetProperty("city").GetString()} {values.GetProperty("celsius").GetBoolean()}");
         Assert.Equal("User|Result of weather: sunny", shown[^1]);
     }
 
@@ -179,14 +180,17 @@ public sealed class ToolTests(Pico pico)
     [Fact]
     public async Task Results_OfSeveralCalls_AreLinesOfOneTurn()
     {
-        (VicunaChatClient client, RecordingFormatter seen) = Pico.Recording(new VicunaChatClientOptions { EnablePromptTools = true, DefaultMaxOutputTokens = 1 });
+        VicunaChatClientOptions options = new() { EnablePromptTools = true, DefaultMaxOutputTokens = 1 };
+        (VicunaChatClient client, RecordingFormatter seen) = Pico.Recording(options);
         using LanguageModel model = client.GetService<LanguageModel>()!;
         using (client)
         {
             await client.GetResponseAsync(
             [
                 new(ChatRole.User, "a"),
-                new(ChatRole.Assistant, [new FunctionCallContent("1", "f", new Dictionary<string, object?> { ["x"] = 1, ["y"] = "z" }), new FunctionCallContent("2", "g")]),
+                new(
+                    ChatRole.Assistant,
+                    [new FunctionCallContent("1", "f", new Dictionary<string, object?> { ["x"] = 1, ["y"] = "z" }), new FunctionCallContent("2", "g")]),
                 new(ChatRole.Tool, [new FunctionResultContent("1", "one")]),
                 new(ChatRole.Tool, [new FunctionResultContent("2", new Dictionary<string, object?> { ["two"] = 2 })]),
                 new(ChatRole.User, "b"),
@@ -194,7 +198,15 @@ public sealed class ToolTests(Pico pico)
         }
 
         Assert.Equal(
-            "User|a\nAssistant|{\"tool\":\"f\",\"arguments\":{\"x\":1,\"y\":\"z\"}}\n{\"tool\":\"g\",\"arguments\":{}}\nUser|Result of f: one\nResult of g: {\"two\":2}\n\nb",
+            """
+            User|a
+            Assistant|{"tool":"f","arguments":{"x":1,"y":"z"}}
+            {"tool":"g","arguments":{}}
+            User|Result of f: one
+            Result of g: {"two":2}
+
+            b
+            """,
             seen.Last);
     }
 

@@ -20,7 +20,7 @@ internal sealed class ConversationBuilder(MessageRenderer renderer)
     /// <param name="messages">The messages.</param>
     /// <param name="before">Instructions before those of the messages; may be null.</param>
     /// <param name="after">Instructions after those of the messages; may be null.</param>
-    /// <exception cref="ArgumentException">The conversation does not begin and end with the user, or a role is unknown; the message names the place.</exception>
+    /// <exception cref="ArgumentException">The conversation does not begin and end with the user, or a role is unknown; the message says where.</exception>
     /// <exception cref="NotSupportedException">A message has contents that have no text; the message names place and type.</exception>
     public List<Chat.ChatMessage> Build(IEnumerable<ChatMessage> messages, string? before, string? after)
     {
@@ -54,7 +54,8 @@ internal sealed class ConversationBuilder(MessageRenderer renderer)
         Chat.ChatRole role = message.Role == ChatRole.System || message.Role == Developer ? Chat.ChatRole.System
             : message.Role == ChatRole.User || message.Role == ChatRole.Tool ? Chat.ChatRole.User
             : message.Role == ChatRole.Assistant ? Chat.ChatRole.Assistant
-            : throw new ArgumentException($"messages[{index}]: expected the role system, developer, user, assistant or tool, found '{message.Role}'.", nameof(message));
+            : throw new ArgumentException(
+                $"messages[{index}]: expected the role system, developer, user, assistant or tool, found '{message.Role}'.", nameof(message));
         if (renderer.TextOf(message, index) is not { } text)
         {
             return;
@@ -68,7 +69,8 @@ internal sealed class ConversationBuilder(MessageRenderer renderer)
 
         if (_turns.Count == 0 && role != Chat.ChatRole.User)
         {
-            throw new ArgumentException($"messages[{index}]: expected the role user, with which the model's template begins, found '{message.Role}'.", nameof(message));
+            throw new ArgumentException(
+                $"messages[{index}]: expected the role user, with which the model's template begins, found '{message.Role}'.", nameof(message));
         }
 
         if (_turns.Count > 0 && _turns[^1].Role == role)

@@ -24,7 +24,7 @@ internal sealed class MessageRenderer(bool areCallsKnown, bool hasTools)
     /// <exception cref="ArgumentException">It has a result of a call that did not come before it.</exception>
     public string? TextOf(Microsoft.Extensions.AI.ChatMessage message, int index)
     {
-        string words = "";
+        StringBuilder words = new();
         bool hasWords = message.Contents.Count == 0;
         List<string> lines = [];
         for (int i = 0; i < message.Contents.Count; i++)
@@ -33,7 +33,7 @@ internal sealed class MessageRenderer(bool areCallsKnown, bool hasTools)
             switch (message.Contents[i])
             {
                 case TextContent part:
-                    words += part.Text;
+                    words.Append(part.Text);
                     hasWords = true;
                     break;
                 // Models are not shown what they thought in earlier turns, and these templates have no place for it.
@@ -47,7 +47,8 @@ internal sealed class MessageRenderer(bool areCallsKnown, bool hasTools)
                     break;
                 case FunctionCallContent or FunctionResultContent:
                     throw new NotSupportedException(
-                        $"{place}: expected text, found {message.Contents[i].GetType().Name}; the model's template has no form for tools, and {nameof(VicunaChatClientOptions.EnablePromptTools)} is off.");
+                        $"{place}: expected text, found {message.Contents[i].GetType().Name}; the model's template has no form for tools, "
+                        + $"and {nameof(VicunaChatClientOptions.EnablePromptTools)} is off.");
                 case var other:
                     throw new NotSupportedException($"{place}: expected text, found {other?.GetType().Name ?? "null"}, which the model cannot take.");
             }
@@ -56,7 +57,7 @@ internal sealed class MessageRenderer(bool areCallsKnown, bool hasTools)
         if (hasWords && (words.Length > 0 || lines.Count == 0))
         {
             bool isAnswer = hasTools && lines.Count == 0 && message.Role == Microsoft.Extensions.AI.ChatRole.Assistant;
-            lines.Insert(0, isAnswer ? PromptTools.FormatAnswer(words) : words);
+            lines.Insert(0, isAnswer ? PromptTools.FormatAnswer(words.ToString()) : words.ToString());
         }
 
         return lines.Count > 0 ? string.Join('\n', lines) : null;
@@ -83,7 +84,8 @@ internal sealed class MessageRenderer(bool areCallsKnown, bool hasTools)
     {
         if (!_names.TryGetValue(result.CallId, out string? name))
         {
-            throw new ArgumentException($"{place}: expected the result of a call that comes before it, found the call id '{result.CallId}', which none has.", nameof(result));
+            throw new ArgumentException(
+                $"{place}: expected the result of a call that comes before it, found the call id '{result.CallId}', which none has.", nameof(result));
         }
 
         string text = result.Result switch
@@ -92,7 +94,8 @@ internal sealed class MessageRenderer(bool areCallsKnown, bool hasTools)
             string words => words,
             JsonElement { ValueKind: JsonValueKind.String } json => json.GetString()!,
             TextContent content => content.Text,
-            AIContent other => throw new NotSupportedException($"{place}: expected a result in text or JSON, found {other.GetType().Name}, which the model cannot take."),
+            AIContent other => throw new NotSupportedException(
+                $"{place}: expected a result in text or JSON, found {other.GetType().Name}, which the model cannot take."),
             var value => Json(value),
         };
         return PromptTools.FormatResult(name, text);

@@ -24,7 +24,8 @@ internal static class OptionsReader
 
         if (options.MaxOutputTokens is < 1)
         {
-            throw new ArgumentOutOfRangeException(nameof(options), options.MaxOutputTokens, $"MaxOutputTokens: expected at least 1, found {options.MaxOutputTokens}.");
+            throw new ArgumentOutOfRangeException(
+                nameof(options), options.MaxOutputTokens, $"MaxOutputTokens: expected at least 1, found {options.MaxOutputTokens}.");
         }
 
         ExtraOptions extras = new(options.AdditionalProperties);

@@ -12,7 +12,7 @@ internal static class ToolReader
 
     /// <summary>Describes the tools.</summary>
     /// <param name="options">Options of a request of which <see cref="AreAsked"/> is true.</param>
-    /// <exception cref="ArgumentException">There are no tools or too many, one has no valid name or schema, or the one that is required is none of them.</exception>
+    /// <exception cref="ArgumentException">There are no tools or too many, one has no valid name or schema, or the required one is none of them.</exception>
     /// <exception cref="NotSupportedException">A tool is not a function, or the request wants an answer in JSON too.</exception>
     public static PromptTools Read(ChatOptions options)
     {

@@ -14,9 +14,6 @@ public sealed class Pico : IAsyncDisposable
     public const string Question = "What is 3 plus 4?";
     public const string Answer = "Three plus four is seven.";
 
-    // A question whose greedy answer is long enough to be cut and changed: the end of the sequence does not end it.
-    public const int LongTokens = 60;
-
     public Pico()
     {
         Model = LanguageModel.Load(Folder);
