@@ -77,7 +77,7 @@ internal sealed class LoadClient : IDisposable
         {
             if (item.Data == "[DONE]")
             {
-                return answer with { Text = text.ToString() };
+                return answer with { Text = text.ToString(), End = Stopwatch.GetTimestamp() };
             }
 
             using JsonDocument json = JsonDocument.Parse(item.Data);

@@ -136,10 +136,7 @@ internal sealed class LoadMode(LoadServer server, QuestionSet questions, TimeSpa
             {
                 Answers.Add(answer);
                 _ = isWrong ? Interlocked.Increment(ref _wrong) : 0;
-                if (answer.Pieces.Count > 0)
-                {
-                    FirstTokens.Add(Stopwatch.GetElapsedTime(firstAsked, answer.Pieces[0]).TotalSeconds);
-                }
+                FirstTokens.Add(Stopwatch.GetElapsedTime(firstAsked, answer.Pieces.Count > 0 ? answer.Pieces[0] : answer.End).TotalSeconds);
             }
         }
     }

@@ -10,7 +10,7 @@ using Vicuna.Managed.LoadTest;
 const int Interrupted = 130;
 const string KnownQuestions = "samples/models/questions.json";
 
-Option<Uri?> url = new("--url") { Description = "A server that runs. Default: one is started, on a free port of this machine.", CustomParser = result => new Uri(result.Tokens[0].Value), Recursive = true };
+Option<string?> url = new("--url") { Description = "A server that runs, as http://127.0.0.1:8080. Default: one is started, on a free port of this machine.", Recursive = true };
 Option<int?> serverProcess = new("--server-process") { Description = "With --url: the server's process id, for its memory, threads and files.", Recursive = true };
 Option<FileInfo?> vicuna = new("--vicuna") { Description = "The tool to start as a server. Default: this checkout's.", Recursive = true };
 Option<FileInfo?> jsonFile = new("--json") { Description = "Where to write the figures and checks as JSON.", Recursive = true };
@@ -18,6 +18,7 @@ Argument<string[]> serverArguments = new("server") { Description = "After --: fu
 Option<FileInfo?> questionFile = new("--questions") { Description = "JSON array of {question, answer}. Default: the embedded model's for the embedded model, made-up ones for others." };
 Option<int?> questionCount = new("--question-count") { Description = "How many questions, 1 or more. Default: all of the file, 16 made-up ones." };
 Option<int> maxTokens = new("--max-tokens") { Description = "Longest answer, in tokens.", DefaultValueFactory = _ => 64 };
+url.Validators.Add(result => Require(Uri.TryCreate(result.GetValueOrDefault<string?>(), UriKind.Absolute, out _), result, "a url"));
 questionCount.Validators.Add(result => Require(result.GetValueOrDefault<int?>() is null or >= 1, result, "1 or more"));
 maxTokens.Validators.Add(result => Require(result.GetValueOrDefault<int>() >= 1, result, "1 or more"));
 
@@ -64,7 +65,7 @@ async Task<int> RunAsync(ParseResult parsed, string mode, Func<LoadServer, Repor
     try
     {
         using LoadServer server = parsed.GetValue(url) is { } running
-            ? await LoadServer.AttachAsync(running, parsed.GetValue(serverProcess), stop)
+            ? await LoadServer.AttachAsync(new Uri(running), parsed.GetValue(serverProcess), stop)
             : await LoadServer.StartAsync(parsed.GetValue(vicuna), parsed.GetValue(serverArguments) ?? [], stop);
         Report report = new(mode, server);
         await run(server, report);
@@ -75,7 +76,7 @@ async Task<int> RunAsync(ParseResult parsed, string mode, Func<LoadServer, Repor
         Console.Error.WriteLine("Interrupted.");
         return Interrupted;
     }
-    catch (Exception exception) when (exception is HttpRequestException or IOException or InvalidDataException or TimeoutException or System.ComponentModel.Win32Exception)
+    catch (Exception exception) when (exception is HttpRequestException or IOException or InvalidDataException or TimeoutException or System.Text.Json.JsonException or System.ComponentModel.Win32Exception)
     {
         Console.Error.WriteLine(exception.Message);
         return 1;

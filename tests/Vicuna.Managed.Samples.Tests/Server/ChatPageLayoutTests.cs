@@ -4,7 +4,8 @@ using static Microsoft.Playwright.Assertions;
 namespace Vicuna.Managed.Samples.Tests.Server;
 
 /// <summary>The page on small screens, in the dark, for those who do not see it, and against those who would add to it.</summary>
-public sealed class ChatPageLayoutTests(ChatPageFixture fixture) : IClassFixture<ChatPageFixture>
+[Collection(ChatPageFixture.Name)]
+public sealed class ChatPageLayoutTests(ChatPageFixture fixture)
 {
     private const string Widest = "document.documentElement.scrollWidth - document.documentElement.clientWidth";
 
