@@ -11,6 +11,9 @@ internal sealed class Fairness(LoadServer server, int promptTokens, int chunkTok
     private const int ShortAnswer = 1;
     private const int Words = 100;
     private const int PiecesBefore = 16;
+    private const int PromptsAlone = 5;
+
+    private static readonly TimeSpan WarmUp = TimeSpan.FromSeconds(3);
 
     private int _number;
 
@@ -21,9 +24,16 @@ internal sealed class Fairness(LoadServer server, int promptTokens, int chunkTok
         // An eighth of a short context is left for the template and the answer.
         int target = Math.Min(promptTokens, server.ContextLength - (server.ContextLength / 8));
         int words = await WordsForAsync(client, target, cancellationToken);
+        // Code that is not compiled yet would make the unit too large.
+        long start = Stopwatch.GetTimestamp();
+        while (Stopwatch.GetElapsedTime(start) < WarmUp)
+        {
+            await AskAsync(client, words, cancellationToken);
+        }
+
         List<double> chunks = [];
         int tokens = 0;
-        for (int i = 0; i < 3; i++)
+        for (int i = 0; i < PromptsAlone; i++)
         {
             Answer alone = await AskAsync(client, words, cancellationToken);
             tokens = alone.PromptTokens;
@@ -52,7 +62,9 @@ internal sealed class Fairness(LoadServer server, int promptTokens, int chunkTok
         {
             double median = Quantiles.Of(more, 0.5) / chunk;
             // A round that measured nothing is NaN, and no number is at most the limit.
-            report.Check(FormattableString.Invariant($"{what} by one chunk at most, {limit:0.##} with tolerance (median)"), median <= limit, FormattableString.Invariant($"{median:0.00} chunks"));
+            report.Check(
+                FormattableString.Invariant($"{what} by one chunk at most, {limit:0.##} with tolerance (median)"), median <= limit,
+                FormattableString.Invariant($"{median:0.00} chunks"));
         }
     }
 
@@ -81,7 +93,8 @@ internal sealed class Fairness(LoadServer server, int promptTokens, int chunkTok
 
             double[] before = [.. GapsBetween(begin, quiet)];
             double[] during = [.. GapsBetween(arrival, end)];
-            return new Round(Quantiles.Of(before, 0.5), Quantiles.Of(before, 1), Quantiles.Of(during, 1), alone.FirstToken ?? double.NaN, beside.FirstToken ?? double.NaN);
+            return new Round(
+                Quantiles.Of(before, 0.5), Quantiles.Of(before, 1), Quantiles.Of(during, 1), alone.FirstToken ?? double.NaN, beside.FirstToken ?? double.NaN);
         }
         finally
         {
@@ -151,7 +164,8 @@ internal sealed class Fairness(LoadServer server, int promptTokens, int chunkTok
 
     private async Task<Answer> AskAsync(LoadClient client, int words, CancellationToken cancellationToken)
     {
-        Answer answer = await client.AskAsync(new Question($"{Next()}{string.Concat(Enumerable.Repeat(" word", words))}", ShortAnswer) { MayEnd = false }, cancellationToken);
+        Question question = new($"{Next()}{string.Concat(Enumerable.Repeat(" word", words))}", ShortAnswer) { MayEnd = false };
+        Answer answer = await client.AskAsync(question, cancellationToken);
         return answer.Status == 200 ? answer : throw new InvalidDataException($"A prompt of {words} words was answered with status {answer.Status}.");
     }
 

@@ -2,7 +2,9 @@ using Microsoft.Playwright;
 
 namespace Vicuna.Managed.Samples.Tests.Server;
 
-/// <summary>One sample server and one headless browser for all tests of the page, which run one after the other when those of the other samples are done.</summary>
+/// <summary>
+/// One sample server and one headless browser for all tests of the page, which run one after the other when those of the other samples are done.
+/// </summary>
 [CollectionDefinition(Name, DisableParallelization = true)]
 public sealed class ChatPageFixture : ICollectionFixture<ChatPageFixture>, IAsyncLifetime
 {
