@@ -23,9 +23,16 @@ internal sealed record Answer(int Status, long Start, IReadOnlyList<long> Pieces
     /// <summary>Whether the server was too busy, by its own word.</summary>
     public bool IsRefused => Status is 429 or 503;
 
-    /// <summary>Seconds to the first piece of text; null where there was none.</summary>
-    public double? FirstToken => Pieces.Count == 0 ? null : Stopwatch.GetElapsedTime(Start, Pieces[0]).TotalSeconds;
+    /// <summary>When its end came; 0 where it was not waited for.</summary>
+    public long End { get; init; }
 
-    /// <summary>Seconds between pieces.</summary>
+    /// <summary>
+    /// Seconds to the first piece of text, or to the end of an answer without text, which random weights may write; null where there was neither.
+    /// </summary>
+    public double? FirstToken => Pieces.Count > 0 ? Stopwatch.GetElapsedTime(Start, Pieces[0]).TotalSeconds
+        : End > 0 ? Stopwatch.GetElapsedTime(Start, End).TotalSeconds
+        : null;
+
+    /// <summary>Seconds between pieces; next to 0 where several came with one packet.</summary>
     public IEnumerable<double> Gaps => Pieces.Zip(Pieces.Skip(1), (before, after) => Stopwatch.GetElapsedTime(before, after).TotalSeconds);
 }

@@ -77,7 +77,7 @@ internal sealed class LoadClient : IDisposable
         {
             if (item.Data == "[DONE]")
             {
-                return answer with { Text = text.ToString() };
+                return answer with { Text = text.ToString(), End = Stopwatch.GetTimestamp() };
             }
 
             using JsonDocument json = JsonDocument.Parse(item.Data);
@@ -88,7 +88,11 @@ internal sealed class LoadClient : IDisposable
 
             if (json.RootElement.TryGetProperty("usage", out JsonElement usage) && usage.ValueKind == JsonValueKind.Object)
             {
-                answer = answer with { PromptTokens = usage.GetProperty("prompt_tokens").GetInt32(), Tokens = usage.GetProperty("completion_tokens").GetInt32() };
+                answer = answer with
+                {
+                    PromptTokens = usage.GetProperty("prompt_tokens").GetInt32(),
+                    Tokens = usage.GetProperty("completion_tokens").GetInt32(),
+                };
             }
 
             foreach (JsonElement choice in json.RootElement.GetProperty("choices").EnumerateArray())

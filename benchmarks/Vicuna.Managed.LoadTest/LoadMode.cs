@@ -31,7 +31,9 @@ internal sealed class LoadMode(LoadServer server, QuestionSet questions, TimeSpa
         }
 
         (int status, _) = await client.GetAsync("/health", cancellationToken);
-        report.Check("every answer is the one that the question has alone", wrong == 0, $"{wrong} of {answered} are not; alone, {known} of {questions.Count} are the file's");
+        report.Check(
+            "every answer is the one that the question has alone", wrong == 0,
+            $"{wrong} of {answered} are not; alone, {known} of {questions.Count} are the file's");
         report.Check("nothing but answers and refusals", broken == 0, $"{broken} others");
         report.Check("the server is healthy afterwards", status == 200, $"status {status}");
 
@@ -136,10 +138,7 @@ internal sealed class LoadMode(LoadServer server, QuestionSet questions, TimeSpa
             {
                 Answers.Add(answer);
                 _ = isWrong ? Interlocked.Increment(ref _wrong) : 0;
-                if (answer.Pieces.Count > 0)
-                {
-                    FirstTokens.Add(Stopwatch.GetElapsedTime(firstAsked, answer.Pieces[0]).TotalSeconds);
-                }
+                FirstTokens.Add(Stopwatch.GetElapsedTime(firstAsked, answer.Pieces.Count > 0 ? answer.Pieces[0] : answer.End).TotalSeconds);
             }
         }
     }

@@ -27,7 +27,8 @@ internal sealed class QuestionSet
     {
         if (file is null)
         {
-            return new([.. Enumerable.Range(0, count ?? MadeUp).Select(i => ($"Tell me something about the number {i} and why it is not {i + 1}.", (string?)null))], maxTokens);
+            IEnumerable<int> numbers = Enumerable.Range(0, count ?? MadeUp);
+            return new([.. numbers.Select(i => ($"Tell me something about the number {i} and why it is not {i + 1}.", (string?)null))], maxTokens);
         }
 
         using JsonDocument json = JsonDocument.Parse(File.ReadAllBytes(file.FullName));
@@ -73,6 +74,8 @@ internal sealed class QuestionSet
     private async Task<string> AloneAsync(LoadClient client, string question, CancellationToken cancellationToken)
     {
         Answer answer = await client.AskAsync(new Question(question, MaxTokens), cancellationToken);
-        return answer.Status == 200 ? answer.Text : throw new InvalidDataException($"A question to an idle server was answered with status {answer.Status}: {question}");
+        return answer.Status == 200
+            ? answer.Text
+            : throw new InvalidDataException($"A question to an idle server was answered with status {answer.Status}: {question}");
     }
 }

@@ -1,7 +1,7 @@
 using System.Collections.Concurrent;
 using System.Diagnostics;
 using System.Globalization;
-using System.Text;
+using System.Text.Json;
 
 namespace Vicuna.Managed.LoadTest;
 
@@ -12,14 +12,17 @@ internal sealed class Soak(LoadServer server, QuestionSet questions, TimeSpan ti
     private const string Wrong = "answered wrongly";
     private const string Unexpected = "unexpected: ";
     private const int Clients = 24;
-    private const int MostFilesLeft = 8;
+    private const int MostFilesLeft = 16;
     private const int MostThreadsLeft = 16;
     private const int Oversize = 6 << 20;
 
     // What the server's limits of 4 MiB and of the context must not let in.
     private static readonly string TooLong = string.Concat(Enumerable.Repeat("far too long ", 20_000));
 
-    private static readonly string[] ZeroWhenIdle = ["vicuna_active_requests", "vicuna_queued_requests", "vicuna_kv_active_bytes", "vicuna_requests_in_progress"];
+    private static readonly string[] ZeroWhenIdle =
+    [
+        "vicuna_active_requests", "vicuna_queued_requests", "vicuna_kv_active_bytes", "vicuna_requests_in_progress",
+    ];
 
     private static readonly string[] Told =
     [
@@ -66,8 +69,12 @@ internal sealed class Soak(LoadServer server, QuestionSet questions, TimeSpan ti
         int right = _outcomes.GetValueOrDefault(Answered);
         int wrong = _outcomes.GetValueOrDefault(Wrong);
         string[] unexpected = [.. _outcomes.Keys.Where(key => key.StartsWith(Unexpected, StringComparison.Ordinal))];
-        report.Check("every completed answer is the one that the question has alone", wrong == 0 && right > 0, $"{right} are, {wrong} are not; alone, {known} of {questions.Count} are the file's");
-        report.Check("every other outcome is one that its request must have", unexpected.Length == 0, unexpected.Length == 0 ? "all are" : string.Join("; ", unexpected));
+        report.Check(
+            "every completed answer is the one that the question has alone", wrong == 0 && right > 0,
+            $"{right} are, {wrong} are not; alone, {known} of {questions.Count} are the file's");
+        report.Check(
+            "every other outcome is one that its request must have", unexpected.Length == 0,
+            unexpected.Length == 0 ? "all are" : string.Join("; ", unexpected));
         foreach (string name in ZeroWhenIdle)
         {
             double found = metrics.GetValueOrDefault(name, double.NaN);
@@ -86,7 +93,9 @@ internal sealed class Soak(LoadServer server, QuestionSet questions, TimeSpan ti
         }
 
         double growth = after.ResidentMegabytes - before.ResidentMegabytes;
-        report.Check($"resident memory grew by {mostGrowth:0} MB at most", growth <= mostGrowth, $"{before.ResidentMegabytes:0} to {after.ResidentMegabytes:0} MB");
+        report.Check(
+            $"resident memory grew by {mostGrowth:0} MB at most", growth <= mostGrowth,
+            $"{before.ResidentMegabytes:0} to {after.ResidentMegabytes:0} MB");
         report.Check($"{MostThreadsLeft} threads more at most", after.Threads <= before.Threads + MostThreadsLeft, $"{before.Threads} to {after.Threads}");
         if (before.Files is { } first && after.Files is { } then)
         {
@@ -99,7 +108,8 @@ internal sealed class Soak(LoadServer server, QuestionSet questions, TimeSpan ti
             report.Row(
                 ("when", when, ""), ("minutes", elapsed.TotalMinutes, "0.0"), ("requests", _outcomes.Values.Sum(), "0"),
                 ("answered", _outcomes.GetValueOrDefault(Answered), "0"), ("wrong", _outcomes.GetValueOrDefault(Wrong), "0"),
-                ("resident MB", now?.ResidentMegabytes ?? double.NaN, "0"), ("threads", now?.Threads ?? double.NaN, "0"), ("files", now?.Files ?? double.NaN, "0"));
+                ("resident MB", now?.ResidentMegabytes ?? double.NaN, "0"), ("threads", now?.Threads ?? double.NaN, "0"),
+                ("files", now?.Files ?? double.NaN, "0"));
         }
     }
 
@@ -107,7 +117,8 @@ internal sealed class Soak(LoadServer server, QuestionSet questions, TimeSpan ti
     {
         using LoadClient client = new(server.Url);
         long start = Stopwatch.GetTimestamp();
-        Task all = Task.WhenAll(Enumerable.Range(0, Clients).Select(number => UseAsync(client, new Random((seed * Clients) + number), start, length, cancellationToken)));
+        IEnumerable<Random> dice = Enumerable.Range(seed * Clients, Clients).Select(number => new Random(number));
+        Task all = Task.WhenAll(dice.Select(random => UseAsync(client, random, start, length, cancellationToken)));
         TimeSpan step = length / 10 < LongestWarmUp ? length / 10 : LongestWarmUp;
         for (TimeSpan next = step; next < length; next += step)
         {
@@ -186,7 +197,7 @@ internal sealed class Soak(LoadServer server, QuestionSet questions, TimeSpan ti
                 }
 
             case 8:
-                byte[] body = Encoding.UTF8.GetBytes($$"""{"input":["{{question.Text}}","b"],"encoding_format":"base64"}""");
+                byte[] body = JsonSerializer.SerializeToUtf8Bytes(new { input = new[] { question.Text, "b" }, encoding_format = "base64" });
                 return Among("embeddings", await client.PostAsync("/v1/embeddings", body, cancellationToken), 200);
             default:
                 return Judge(question, await client.AskAsync(question, cancellationToken));

@@ -2,9 +2,15 @@ using Microsoft.Playwright;
 
 namespace Vicuna.Managed.Samples.Tests.Server;
 
-/// <summary>One sample server and one headless browser for all tests of the page.</summary>
-public sealed class ChatPageFixture : IAsyncLifetime
+/// <summary>
+/// One sample server and one headless browser for all tests of the page, which run one after the other when those of the other samples are done.
+/// </summary>
+[CollectionDefinition(Name, DisableParallelization = true)]
+public sealed class ChatPageFixture : ICollectionFixture<ChatPageFixture>, IAsyncLifetime
 {
+    /// <summary>The tests' collection.</summary>
+    public const string Name = "Chat page";
+
     private const string Variable = "VICUNA_TEST_CHROMIUM";
 
     private const string NoBrowser = $"No Chromium found: install it (Debian: apt-get install chromium), or name its executable in {Variable}.";
@@ -36,9 +42,17 @@ public sealed class ChatPageFixture : IAsyncLifetime
         }
 
         Assertions.SetDefaultExpectTimeout(Patience);
-        _server = await SampleServer.StartAsync(TestContext.Current.CancellationToken);
-        _playwright = await Playwright.CreateAsync();
-        _browser = await _playwright.Chromium.LaunchAsync(new BrowserTypeLaunchOptions { ExecutablePath = path });
+        try
+        {
+            _server = await SampleServer.StartAsync(TestContext.Current.CancellationToken);
+            _playwright = await Playwright.CreateAsync();
+            _browser = await _playwright.Chromium.LaunchAsync(new BrowserTypeLaunchOptions { ExecutablePath = path });
+        }
+        catch
+        {
+            await DisposeAsync();
+            throw;
+        }
     }
 
     /// <summary>A page with nothing remembered. Skips the test where there is no browser.</summary>

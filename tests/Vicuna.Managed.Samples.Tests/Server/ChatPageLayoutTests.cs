@@ -1,10 +1,12 @@
+using System.Text.RegularExpressions;
 using Microsoft.Playwright;
 using static Microsoft.Playwright.Assertions;
 
 namespace Vicuna.Managed.Samples.Tests.Server;
 
 /// <summary>The page on small screens, in the dark, for those who do not see it, and against those who would add to it.</summary>
-public sealed class ChatPageLayoutTests(ChatPageFixture fixture) : IClassFixture<ChatPageFixture>
+[Collection(ChatPageFixture.Name)]
+public sealed class ChatPageLayoutTests(ChatPageFixture fixture)
 {
     private const string Widest = "document.documentElement.scrollWidth - document.documentElement.clientWidth";
 
@@ -52,7 +54,8 @@ public sealed class ChatPageLayoutTests(ChatPageFixture fixture) : IClassFixture
         await page.AskAsync("What is 3 plus 4?");
         await Expect(page.Notes.Last).Not.ToBeEmptyAsync();
         await page.Button("Settings").ClickAsync();
-        double[] ratios = await page.Browser.EvaluateAsync<double[]>(Contrast, ".text, .note, .problem strong, .problem p, dialog label, dialog small, dialog button, dialog p");
+        double[] ratios = await page.Browser.EvaluateAsync<double[]>(
+            Contrast, ".text, .note, .problem strong, .problem p, dialog label, dialog small, dialog button, dialog p");
         Assert.True(ratios.Length > 10);
         Assert.All(ratios, ratio => Assert.InRange(ratio, 4.5, 21));
     }
@@ -64,13 +67,13 @@ public sealed class ChatPageLayoutTests(ChatPageFixture fixture) : IClassFixture
         await page.Button("Settings").ClickAsync();
         foreach (ILocator control in await page.Browser.Locator("button:visible, input:visible, textarea:visible").AllAsync())
         {
-            await Expect(control).ToHaveAccessibleNameAsync(new System.Text.RegularExpressions.Regex(@"\S"));
+            await Expect(control).ToHaveAccessibleNameAsync(new Regex(@"\S"));
         }
 
         await page.Browser.Keyboard.PressAsync("Escape");
         await Expect(page.Browser.GetByRole(AriaRole.Dialog)).ToBeHiddenAsync();
         await Expect(page.Button("Settings")).ToBeFocusedAsync();
-        await Expect(page.Message).ToHaveAccessibleDescriptionAsync(new System.Text.RegularExpressions.Regex("Enter sends"));
+        await Expect(page.Message).ToHaveAccessibleDescriptionAsync(new Regex("Enter sends"));
     }
 
     [Fact]
@@ -84,7 +87,8 @@ public sealed class ChatPageLayoutTests(ChatPageFixture fixture) : IClassFixture
         Assert.Equal("nosniff", response.Headers["x-content-type-options"]);
 
         // The browser holds to it: markup from text, and scripts within the page, do not get in.
-        Assert.Equal("TypeError", await page.Browser.EvaluateAsync<string>("() => { try { document.body.innerHTML = '<b>x</b>'; return 'set'; } catch (error) { return error.name; } }"));
+        const string Insert = "() => { try { document.body.innerHTML = '<b>x</b>'; return 'set'; } catch (error) { return error.name; } }";
+        Assert.Equal("TypeError", await page.Browser.EvaluateAsync<string>(Insert));
         Assert.Contains(page.Complaints, complaint => complaint.Contains("TrustedHTML", StringComparison.Ordinal));
     }
 

@@ -6,7 +6,8 @@ using static Microsoft.Playwright.Assertions;
 namespace Vicuna.Managed.Samples.Tests.Server;
 
 /// <summary>The sample's chat page in a browser, over its server and the embedded model.</summary>
-public sealed partial class ChatPageTests(ChatPageFixture fixture) : IClassFixture<ChatPageFixture>
+[Collection(ChatPageFixture.Name)]
+public sealed partial class ChatPageTests(ChatPageFixture fixture)
 {
     private const string Question = "What is 3 plus 4?";
     private const string Answer = "Three plus four is seven.";
