@@ -14,7 +14,10 @@ namespace DesktopSample;
 internal sealed class ChatWindow : Window
 {
     private const int BarColumns = 20;
+    private const int MemoryColumns = 16;
     private const int RowsBelow = 6;
+
+    private const string MessageTitle = "Message: Enter sends, ↑↓ conversation, PgUp PgDn scroll";
 
     private readonly IApplication _app;
     private readonly MainViewModel _main;
@@ -23,8 +26,16 @@ internal sealed class ChatWindow : Window
     private readonly TranscriptView _transcript;
     private readonly FrameView _transcriptFrame;
     private readonly TextField _input = new() { Width = Dim.Fill() };
-    private readonly Label _model = new() { Y = Pos.AnchorEnd(3), Width = Dim.Fill(22), Height = 1, CanFocus = false };
-    private readonly Label _memory = new() { X = Pos.AnchorEnd(22), Y = Pos.AnchorEnd(3), Width = 22, Height = 1, TextAlignment = Alignment.End, CanFocus = false };
+    private readonly Label _model = new() { Y = Pos.AnchorEnd(3), Width = Dim.Fill(MemoryColumns), Height = 1, CanFocus = false };
+    private readonly Label _memory = new()
+    {
+        X = Pos.AnchorEnd(MemoryColumns),
+        Y = Pos.AnchorEnd(3),
+        Width = MemoryColumns,
+        Height = 1,
+        TextAlignment = Alignment.End,
+        CanFocus = false,
+    };
     private readonly Label _state = new() { Y = Pos.AnchorEnd(2), Width = Dim.Fill(), Height = 1, CanFocus = false };
     private ConversationViewModel? _shown;
     private bool _quitting;
@@ -36,7 +47,7 @@ internal sealed class ChatWindow : Window
         _transcript = new TranscriptView(main.Model) { Width = Dim.Fill(), Height = Dim.Fill() };
         FrameView conversations = new() { Title = "Conversations", Width = Dim.Percent(30), Height = Dim.Fill(RowsBelow) };
         _transcriptFrame = new FrameView { X = Pos.Right(conversations), Width = Dim.Fill(), Height = Dim.Fill(RowsBelow), CanFocus = false };
-        FrameView message = new() { Title = "Message: Enter sends, ↑↓ conversation, PgUp PgDn scroll", Y = Pos.AnchorEnd(RowsBelow), Width = Dim.Fill(), Height = 3 };
+        FrameView message = new() { Title = MessageTitle, Y = Pos.AnchorEnd(RowsBelow), Width = Dim.Fill(), Height = 3 };
         conversations.Add(_list);
         _transcriptFrame.Add(_transcript);
         message.Add(_input);
@@ -181,7 +192,7 @@ internal sealed class ChatWindow : Window
             ? $"[{new string('#', filled)}{new string('.', BarColumns - filled)}] {model.StatusText} (Esc stops)"
             : model.StatusText;
         _memory.Text = _main.Memory.ShortText;
-        string? error = _shown?.Error ?? model.Error ?? _main.Settings.Error ?? _main.Error;
+        string? error = _quitting || _shown!.IsAnswering ? null : _shown.Error ?? model.Error ?? _main.Settings.Error ?? _main.Error;
         _state.Text = _quitting ? "Saving and ending..." : error ?? Situation();
         _state.SchemeName = error is null ? null : SchemeManager.SchemesToSchemeName(Schemes.Error);
     }
@@ -200,9 +211,13 @@ internal sealed class ChatWindow : Window
         {
             _main.Model.CancelLoadCommand.Execute(null);
         }
-        else
+        else if (_main.Selected.IsAnswering)
         {
             _main.Selected.StopCommand.Execute(null);
+        }
+        else
+        {
+            _main.DismissErrorsCommand.Execute(null);
         }
     }
 

@@ -22,7 +22,8 @@ internal sealed class Terminal : IDisposable
         string dotnet = Path.GetFullPath(Path.Combine(RuntimeEnvironment.GetRuntimeDirectory(), "..", "..", "..", "dotnet"));
         try
         {
-            Tmux(["-u", "-f", configuration, "new-session", "-d", "-x", $"{columns}", "-y", $"{rows}", dotnet, Path.Combine(AppContext.BaseDirectory, program[0]), .. program[1..]]);
+            string[] command = [dotnet, Path.Combine(AppContext.BaseDirectory, program[0]), .. program[1..]];
+            Tmux(["-u", "-f", configuration, "new-session", "-d", "-x", $"{columns}", "-y", $"{rows}", .. command]);
         }
         catch (Win32Exception)
         {

@@ -47,6 +47,9 @@ public sealed class TerminalWindowTests
             await terminal.Until("no-such-model could not be loaded. Not found");
             Assert.Null(terminal.ExitCode);
 
+            terminal.Press("Escape");
+            await terminal.Until(text => !text.Contains("Not found", StringComparison.Ordinal), "an error put away");
+
             terminal.Press("C-q");
             await terminal.Until(_ => terminal.ExitCode is not null, "the end");
             Assert.Equal(0, terminal.ExitCode);
