@@ -14,6 +14,7 @@ namespace DesktopSample;
 internal sealed class ChatWindow : Window
 {
     private const int BarColumns = 20;
+    private const int MaxStateRows = 4;
     private const int MemoryColumns = 16;
     private const int RowsBelow = 6;
 
@@ -26,18 +27,11 @@ internal sealed class ChatWindow : Window
     private readonly TranscriptView _transcript;
     private readonly FrameView _transcriptFrame;
     private readonly TextField _input = new() { Width = Dim.Fill() };
-    private readonly Label _model = new() { Y = Pos.AnchorEnd(3), Width = Dim.Fill(MemoryColumns), Height = 1, CanFocus = false };
-    private readonly Label _memory = new()
-    {
-        X = Pos.AnchorEnd(MemoryColumns),
-        Y = Pos.AnchorEnd(3),
-        Width = MemoryColumns,
-        Height = 1,
-        TextAlignment = Alignment.End,
-        CanFocus = false,
-    };
-    private readonly Label _state = new() { Y = Pos.AnchorEnd(2), Width = Dim.Fill(), Height = 1, CanFocus = false };
+    private readonly Label _model;
+    private readonly Label _memory;
+    private readonly Label _state;
     private ConversationViewModel? _shown;
+    private int _stateRows = 1;
     private bool _quitting;
 
     public ChatWindow(IApplication app, MainViewModel main, string? modelPath)
@@ -45,9 +39,20 @@ internal sealed class ChatWindow : Window
         (_app, _main, _modelPath) = (app, main, modelPath);
         BorderStyle = LineStyle.None;
         _transcript = new TranscriptView(main.Model) { Width = Dim.Fill(), Height = Dim.Fill() };
-        FrameView conversations = new() { Title = "Conversations", Width = Dim.Percent(30), Height = Dim.Fill(RowsBelow) };
-        _transcriptFrame = new FrameView { X = Pos.Right(conversations), Width = Dim.Fill(), Height = Dim.Fill(RowsBelow), CanFocus = false };
-        FrameView message = new() { Title = MessageTitle, Y = Pos.AnchorEnd(RowsBelow), Width = Dim.Fill(), Height = 3 };
+        FrameView conversations = new() { Title = "Conversations", Width = Dim.Percent(30), Height = Dim.Func(_ => Bottom(RowsBelow)) };
+        _transcriptFrame = new FrameView { X = Pos.Right(conversations), Width = Dim.Fill(), Height = Dim.Func(_ => Bottom(RowsBelow)), CanFocus = false };
+        FrameView message = new() { Title = MessageTitle, Y = Pos.Func(_ => Bottom(RowsBelow)), Width = Dim.Fill(), Height = 3 };
+        _model = new Label { Y = Pos.Func(_ => Bottom(3)), Width = Dim.Fill(MemoryColumns), Height = 1, CanFocus = false };
+        _memory = new Label
+        {
+            X = Pos.AnchorEnd(MemoryColumns),
+            Y = Pos.Func(_ => Bottom(3)),
+            Width = MemoryColumns,
+            Height = 1,
+            TextAlignment = Alignment.End,
+            CanFocus = false,
+        };
+        _state = new Label { Y = Pos.Func(_ => Bottom(2)), Width = Dim.Fill(), Height = Dim.Func(_ => _stateRows), CanFocus = false };
         conversations.Add(_list);
         _transcriptFrame.Add(_transcript);
         message.Add(_input);
@@ -193,7 +198,17 @@ internal sealed class ChatWindow : Window
             : model.StatusText;
         _memory.Text = _main.Memory.ShortText;
         string? error = _quitting || _shown!.IsAnswering ? null : _shown.Error ?? model.Error ?? _main.Settings.Error ?? _main.Error;
-        _state.Text = _quitting ? "Saving and ending..." : error ?? Situation();
+        string state = _quitting ? "Saving and ending..." : error is null ? Situation() : $"{error} (Esc puts this away)";
+
+        // An error is shown in full, in as many rows as it takes.
+        string[] lines = [.. TextWrap.Wrap(state, Math.Max(1, Viewport.Width)).Take(MaxStateRows)];
+        _state.Text = string.Join('\n', lines);
+        if (_stateRows != lines.Length)
+        {
+            _stateRows = lines.Length;
+            SetNeedsLayout();
+        }
+
         _state.SchemeName = error is null ? null : SchemeManager.SchemesToSchemeName(Schemes.Error);
     }
 
@@ -204,6 +219,9 @@ internal sealed class ChatWindow : Window
         (_, { SpeedText.Length: > 0 } answered) => answered.SpeedText,
         (var model, _) => model.Notice ?? string.Empty,
     };
+
+    // The row that is so many rows above the end, where the state takes one.
+    private int Bottom(int rows) => Math.Max(0, Viewport.Height - rows - (_stateRows - 1));
 
     private void Stop()
     {
