@@ -130,7 +130,7 @@ public sealed class ModelTests
     public async Task ReplacedModel_EndsItsAnswers_AndTheNewOneAnswers()
     {
         using TempFolder folder = new();
-        SyntheticCheckpoint.Write("tiny", folder.File("tiny"));
+        DesktopHost.WriteTalkativeModel(folder.File("tiny"));
         await DesktopHost.RunAsync(async host =>
         {
             await host.Main.StartAsync(folder.File("tiny"));
