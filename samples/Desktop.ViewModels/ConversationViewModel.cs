@@ -90,6 +90,9 @@ public sealed partial class ConversationViewModel : ObservableObject
     /// <inheritdoc/>
     public override string ToString() => Title;
 
+    /// <summary>Takes note that the error has been read.</summary>
+    internal void DismissError() => Error = null;
+
     /// <summary>Looks again at whether a message can be sent.</summary>
     internal void Refresh() => SendCommand.NotifyCanExecuteChanged();
 
@@ -188,7 +191,8 @@ public sealed partial class ConversationViewModel : ObservableObject
 
     private static string NoteOf(string? note, AnswerSnapshot end)
     {
-        string numbers = end.TokensPerSecond > 0 ? $"{end.Tokens:N0} tokens, {Wording.Speed(end.TokensPerSecond, end.TimeToFirstToken)}" : $"{end.Tokens:N0} tokens";
+        string speed = end.TokensPerSecond > 0 ? $", {Wording.Speed(end.TokensPerSecond, end.TimeToFirstToken)}" : string.Empty;
+        string numbers = $"{end.Tokens:N0} tokens{speed}";
         string? reason = note ?? end.FinishReason switch
         {
             FinishReason.MaxNewTokens => "Cut short at the most tokens of an answer (settings).",

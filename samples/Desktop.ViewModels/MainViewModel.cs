@@ -1,5 +1,4 @@
 using System.Collections.ObjectModel;
-using System.ComponentModel;
 using CommunityToolkit.Mvvm.ComponentModel;
 using CommunityToolkit.Mvvm.Input;
 
@@ -34,9 +33,14 @@ public sealed partial class MainViewModel : ObservableObject, IAsyncDisposable
         Memory = new MemoryViewModel(_ui, _time, () => Model.Engine);
         Selected = NewConversationViewModel();
         Conversations.Add(Selected);
-        Model.PropertyChanged += (_, change) => Refresh(change, nameof(Model.State));
-        Settings.PropertyChanged += (_, change) => Refresh(change, nameof(Settings.HasErrors));
-        Settings.ErrorsChanged += (_, _) => RefreshAll();
+        Settings.ErrorsChanged += (_, _) => Refresh();
+        Model.PropertyChanged += (_, change) =>
+        {
+            if (change.PropertyName == nameof(Model.State))
+            {
+                Refresh();
+            }
+        };
     }
 
     /// <summary>The model.</summary>
@@ -69,7 +73,10 @@ public sealed partial class MainViewModel : ObservableObject, IAsyncDisposable
     [ObservableProperty]
     public partial string? Error { get; private set; }
 
-    /// <summary>Brings back settings and conversations of earlier runs, and loads a model. Call it when the window is shown. Errors are in the view models.</summary>
+    /// <summary>
+    /// Brings back settings and conversations of earlier runs, and loads a model if the user has not done so meanwhile. Call it when the window is shown.
+    /// Errors are in the view models.
+    /// </summary>
     /// <param name="modelPath">A checkpoint folder or a .gguf file; null for the embedded model.</param>
     /// <returns>The task; ends when all of that has been done or has failed.</returns>
     public async Task StartAsync(string? modelPath = null)
@@ -78,7 +85,7 @@ public sealed partial class MainViewModel : ObservableObject, IAsyncDisposable
 
         // Before the model, which is loaded as the settings say.
         await Settings.RestoreAsync();
-        if (_ending is null && Model.LoadCommand.CanExecute(modelPath))
+        if (_ending is null && Model.State == ModelState.None)
         {
             await Model.LoadCommand.ExecuteAsync(modelPath);
         }
@@ -90,6 +97,16 @@ public sealed partial class MainViewModel : ObservableObject, IAsyncDisposable
     /// <returns>The task.</returns>
     public async ValueTask DisposeAsync() => await (_ending ??= EndAsync());
 
+    /// <summary>Takes note that all errors on view have been read.</summary>
+    [RelayCommand]
+    private void DismissErrors()
+    {
+        Error = null;
+        Model.DismissError();
+        Selected.DismissError();
+    }
+
+    /// <summary>Begins a conversation, or goes to the one that is empty.</summary>
     [RelayCommand]
     private void NewConversation()
     {
@@ -177,15 +194,7 @@ public sealed partial class MainViewModel : ObservableObject, IAsyncDisposable
 
     private ConversationViewModel NewConversationViewModel() => new(_ui, _time, Model, Settings, _store);
 
-    private void Refresh(PropertyChangedEventArgs change, string property)
-    {
-        if (change.PropertyName == property)
-        {
-            RefreshAll();
-        }
-    }
-
-    private void RefreshAll()
+    private void Refresh()
     {
         foreach (ConversationViewModel conversation in Conversations)
         {

@@ -84,16 +84,15 @@ public sealed partial class ModelViewModel : ObservableObject
     /// <summary>Gives up the model; answers that are under way end with what they have.</summary>
     internal async Task UnloadAsync()
     {
-        if (_engine is not { } engine)
+        if (_engine is not null)
         {
-            return;
+            (State, Name, EstimatedBytes) = (ModelState.None, string.Empty, 0);
+            await ReleaseAsync();
         }
-
-        _engine = null;
-        (State, Name, ParameterCount, ContextLength, EstimatedBytes, Notice) = (ModelState.None, string.Empty, 0, 0, 0, null);
-        await engine.DisposeAsync();
-        await Task.Run(engine.Model.Dispose);
     }
+
+    /// <summary>Takes note that the error has been read.</summary>
+    internal void DismissError() => Error = null;
 
     /// <summary>Stops loading, and gives up the model.</summary>
     internal async Task EndAsync()
@@ -156,7 +155,6 @@ public sealed partial class ModelViewModel : ObservableObject
 
     private async Task ReplaceAsync(string? path, CancellationToken cancellationToken)
     {
-        string name = Name;
         LoadingProgress heard = new();
         using LatestOnUi<LoadProgress> progress = new(_ui, _time, heard.Take, Show);
         heard.Changed = progress.Changed;
@@ -168,9 +166,7 @@ public sealed partial class ModelViewModel : ObservableObject
                 .WaitAsync(cancellationToken);
         }
 
-        long estimated = EstimatedBytes;
-        await UnloadAsync();
-        (State, Name, EstimatedBytes) = (ModelState.Loading, name, estimated);
+        await ReleaseAsync();
         LanguageModel model = await _loader(path, options, cancellationToken);
         try
         {
@@ -190,6 +186,17 @@ public sealed partial class ModelViewModel : ObservableObject
         {
             await Task.Run(model.Dispose, CancellationToken.None);
             throw;
+        }
+    }
+
+    private async Task ReleaseAsync()
+    {
+        if (_engine is { } engine)
+        {
+            _engine = null;
+            (ParameterCount, ContextLength, Notice) = (0, 0, null);
+            await engine.DisposeAsync();
+            await Task.Run(engine.Model.Dispose);
         }
     }
 

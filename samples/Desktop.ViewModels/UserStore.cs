@@ -28,8 +28,8 @@ internal sealed class UserStore(string folder) : IDisposable
             try
             {
                 ConversationRecord conversation = Read(file, StoreJson.Default.ConversationRecord);
-                string? problem = conversation.Id.ToString() == Path.GetFileNameWithoutExtension(file) ? conversation.Problem() : $"holds another id, {conversation.Id}";
-                if (problem is not null)
+                bool isNamedSo = conversation.Id.ToString() == Path.GetFileNameWithoutExtension(file);
+                if ((isNamedSo ? conversation.Problem() : $"holds another id, {conversation.Id}") is { } problem)
                 {
                     throw new InvalidDataException($"{Path.GetFileName(file)}: {problem}.");
                 }

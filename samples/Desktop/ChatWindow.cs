@@ -14,7 +14,11 @@ namespace DesktopSample;
 internal sealed class ChatWindow : Window
 {
     private const int BarColumns = 20;
+    private const int MaxStateRows = 4;
+    private const int MemoryColumns = 16;
     private const int RowsBelow = 6;
+
+    private const string MessageTitle = "Message: Enter sends, ↑↓ conversation, PgUp PgDn scroll";
 
     private readonly IApplication _app;
     private readonly MainViewModel _main;
@@ -23,10 +27,11 @@ internal sealed class ChatWindow : Window
     private readonly TranscriptView _transcript;
     private readonly FrameView _transcriptFrame;
     private readonly TextField _input = new() { Width = Dim.Fill() };
-    private readonly Label _model = new() { Y = Pos.AnchorEnd(3), Width = Dim.Fill(22), Height = 1, CanFocus = false };
-    private readonly Label _memory = new() { X = Pos.AnchorEnd(22), Y = Pos.AnchorEnd(3), Width = 22, Height = 1, TextAlignment = Alignment.End, CanFocus = false };
-    private readonly Label _state = new() { Y = Pos.AnchorEnd(2), Width = Dim.Fill(), Height = 1, CanFocus = false };
+    private readonly Label _model;
+    private readonly Label _memory;
+    private readonly Label _state;
     private ConversationViewModel? _shown;
+    private int _stateRows = 1;
     private bool _quitting;
 
     public ChatWindow(IApplication app, MainViewModel main, string? modelPath)
@@ -34,9 +39,20 @@ internal sealed class ChatWindow : Window
         (_app, _main, _modelPath) = (app, main, modelPath);
         BorderStyle = LineStyle.None;
         _transcript = new TranscriptView(main.Model) { Width = Dim.Fill(), Height = Dim.Fill() };
-        FrameView conversations = new() { Title = "Conversations", Width = Dim.Percent(30), Height = Dim.Fill(RowsBelow) };
-        _transcriptFrame = new FrameView { X = Pos.Right(conversations), Width = Dim.Fill(), Height = Dim.Fill(RowsBelow), CanFocus = false };
-        FrameView message = new() { Title = "Message: Enter sends, ↑↓ conversation, PgUp PgDn scroll", Y = Pos.AnchorEnd(RowsBelow), Width = Dim.Fill(), Height = 3 };
+        FrameView conversations = new() { Title = "Conversations", Width = Dim.Percent(30), Height = Dim.Func(_ => Bottom(RowsBelow)) };
+        _transcriptFrame = new FrameView { X = Pos.Right(conversations), Width = Dim.Fill(), Height = Dim.Func(_ => Bottom(RowsBelow)), CanFocus = false };
+        FrameView message = new() { Title = MessageTitle, Y = Pos.Func(_ => Bottom(RowsBelow)), Width = Dim.Fill(), Height = 3 };
+        _model = new Label { Y = Pos.Func(_ => Bottom(3)), Width = Dim.Fill(MemoryColumns), Height = 1, CanFocus = false };
+        _memory = new Label
+        {
+            X = Pos.AnchorEnd(MemoryColumns),
+            Y = Pos.Func(_ => Bottom(3)),
+            Width = MemoryColumns,
+            Height = 1,
+            TextAlignment = Alignment.End,
+            CanFocus = false,
+        };
+        _state = new Label { Y = Pos.Func(_ => Bottom(2)), Width = Dim.Fill(), Height = Dim.Func(_ => _stateRows), CanFocus = false };
         conversations.Add(_list);
         _transcriptFrame.Add(_transcript);
         message.Add(_input);
@@ -181,8 +197,18 @@ internal sealed class ChatWindow : Window
             ? $"[{new string('#', filled)}{new string('.', BarColumns - filled)}] {model.StatusText} (Esc stops)"
             : model.StatusText;
         _memory.Text = _main.Memory.ShortText;
-        string? error = _shown?.Error ?? model.Error ?? _main.Settings.Error ?? _main.Error;
-        _state.Text = _quitting ? "Saving and ending..." : error ?? Situation();
+        string? error = _quitting || _shown!.IsAnswering ? null : _shown.Error ?? model.Error ?? _main.Settings.Error ?? _main.Error;
+        string state = _quitting ? "Saving and ending..." : error is null ? Situation() : $"{error} (Esc puts this away)";
+
+        // An error is shown in full, in as many rows as it takes.
+        string[] lines = [.. TextWrap.Wrap(state, Math.Max(1, Viewport.Width)).Take(MaxStateRows)];
+        _state.Text = string.Join('\n', lines);
+        if (_stateRows != lines.Length)
+        {
+            _stateRows = lines.Length;
+            SetNeedsLayout();
+        }
+
         _state.SchemeName = error is null ? null : SchemeManager.SchemesToSchemeName(Schemes.Error);
     }
 
@@ -194,15 +220,22 @@ internal sealed class ChatWindow : Window
         (var model, _) => model.Notice ?? string.Empty,
     };
 
+    // The row that is so many rows above the end, where the state takes one.
+    private int Bottom(int rows) => Math.Max(0, Viewport.Height - rows - (_stateRows - 1));
+
     private void Stop()
     {
         if (_main.Model.IsLoading)
         {
             _main.Model.CancelLoadCommand.Execute(null);
         }
-        else
+        else if (_main.Selected.IsAnswering)
         {
             _main.Selected.StopCommand.Execute(null);
+        }
+        else
+        {
+            _main.DismissErrorsCommand.Execute(null);
         }
     }
 

@@ -6,8 +6,8 @@ using Terminal.Gui.Views;
 namespace DesktopSample;
 
 /// <summary>
-/// A dialog with fields, which closes when what was entered is accepted, or when it is left. Enter in a field accepts. (A toolkit's dialog closes by itself when
-/// its button is pressed, whether or not the fields are in order; so the buttons here are handled before it hears of them.)
+/// A dialog with fields, which closes when what was entered is accepted, or when it is left. Enter in a field accepts. (The toolkit's dialog closes by itself
+/// when a button is pressed, whether or not the fields are in order; so the buttons here are handled before it hears of them.)
 /// </summary>
 internal abstract class FormDialog : Dialog
 {

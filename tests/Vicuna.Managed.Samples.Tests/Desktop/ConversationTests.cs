@@ -1,5 +1,4 @@
 using DesktopSample.ViewModels;
-using Vicuna.Managed.Checkpoints;
 using Vicuna.Managed.Tests.Support;
 
 namespace Vicuna.Managed.Samples.Tests.Desktop;
@@ -50,7 +49,7 @@ public sealed class ConversationTests
     public async Task Stop_KeepsWhatThereIs_AndTheNextQuestionIsAnswered()
     {
         using TempFolder model = new();
-        SyntheticCheckpoint.Write("tiny", model.File("tiny"));
+        DesktopHost.WriteTalkativeModel(model.File("tiny"));
         await DesktopHost.RunAsync(async host =>
         {
             await host.Main.StartAsync(model.File("tiny"));

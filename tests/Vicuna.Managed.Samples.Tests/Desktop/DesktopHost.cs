@@ -1,4 +1,5 @@
 using DesktopSample.ViewModels;
+using Vicuna.Managed.Checkpoints;
 using Vicuna.Managed.Tests.Support;
 
 namespace Vicuna.Managed.Samples.Tests.Desktop;
@@ -54,6 +55,10 @@ internal sealed class DesktopHost
         Assert.Empty(ui.Waits);
         Assert.Empty(ui.Errors);
     }
+
+    /// <summary>Writes a model whose answers are nonsense and end with its context, which is so long that no test sees the end.</summary>
+    public static void WriteTalkativeModel(string folder) =>
+        SyntheticCheckpoint.WriteShape(SyntheticCheckpoint.Config("tiny") with { MaxPositionEmbeddings = 100_000 }, folder);
 
     /// <summary>Waits, without keeping the thread, until something has come about.</summary>
     public static async Task Until(Func<bool> condition)

@@ -25,14 +25,17 @@ public sealed class ModelTests
     });
 
     [Fact]
-    public async Task Quantization_OfTheSettings_IsUsed_AndHalvesTheEstimate()
+    public async Task Quantization_OfTheSettings_IsUsed_AndLowersTheEstimate()
     {
         using TempFolder folder = new();
         SyntheticCheckpoint.Write("tiny", folder.File("tiny"));
         await DesktopHost.RunAsync(async host =>
         {
+            await host.Main.Model.LoadCommand.ExecuteAsync(folder.File("tiny"));
+            long asStored = host.Main.Model.EstimatedBytes;
             host.Main.Settings.Quantization = Quantization.Q4;
             await host.Main.Model.LoadCommand.ExecuteAsync(folder.File("tiny"));
+            Assert.InRange(host.Main.Model.EstimatedBytes, 1, asStored - 1);
             Assert.Equal(Quantization.Q4, host.Main.Model.Engine!.Model.Quantization);
             Assert.Equal(1, host.Main.Model.Progress);
         });
@@ -105,6 +108,8 @@ public sealed class ModelTests
         await model.LoadCommand.ExecuteAsync("no-such-model");
         Assert.Equal((ModelState.Ready, ModelLoading.EmbeddedName), (model.State, model.Name));
         Assert.NotNull(model.Error);
+        host.Main.DismissErrorsCommand.Execute(null);
+        Assert.Null(model.Error);
         Assert.NotEmpty((await host.AskAsync("What is 3 plus 4?")).Text);
     });
 
@@ -125,7 +130,7 @@ public sealed class ModelTests
     public async Task ReplacedModel_EndsItsAnswers_AndTheNewOneAnswers()
     {
         using TempFolder folder = new();
-        SyntheticCheckpoint.Write("tiny", folder.File("tiny"));
+        DesktopHost.WriteTalkativeModel(folder.File("tiny"));
         await DesktopHost.RunAsync(async host =>
         {
             await host.Main.StartAsync(folder.File("tiny"));

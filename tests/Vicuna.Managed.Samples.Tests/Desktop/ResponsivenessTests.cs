@@ -120,11 +120,7 @@ public sealed class ResponsivenessTests(ITestOutputHelper output)
     public async Task Watch_NoticesWaits_Work_AndChangesElsewhere()
     {
         using UiThread ui = new();
-        await ui.RunAsync(() =>
-        {
-            Task.Delay(20).Wait();
-            return Task.CompletedTask;
-        });
+        await ui.RunAsync(() => Task.FromResult(Task.Delay(Timeout.Infinite).Wait(50)));
         Assert.NotEmpty(ui.Waits);
 
         ui.Waits.Clear();
