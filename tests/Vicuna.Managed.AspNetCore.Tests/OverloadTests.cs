@@ -28,13 +28,24 @@ public sealed class OverloadTests
     [Fact]
     public async Task Requests_BeyondTheMemoryOfKeysAndValues_WaitAndNoneIsLost()
     {
-        // Two pages' worth more than one sequence of full length.
-        await using TestServer server = await TestServer.StartAsync(options => options.EngineOptions = new EngineOptions { KeyValueMemoryBytes = 3 << 20, MaxQueuedRequests = 20 });
-        JsonElement[] answers = await Task.WhenAll(Enumerable.Range(0, 12).Select(_ => server.JsonAsync(Path, TestServer.Long("\"max_tokens\":60"))));
-        Assert.All(answers, answer => Assert.Equal(60, answer.GetProperty("usage").GetProperty("completion_tokens").GetInt32()));
-        EngineStatus status = server.Server.Engine!.GetStatus();
-        Assert.Equal(0, status.KeyValueBytesActive);
-        Assert.True(status.KeyValueBytesCached <= status.KeyValueBytesCapacity);
+        await using TestServer server = await TestServer.StartSlowAsync(8, 20, options => options.EngineOptions = options.EngineOptions with { KeyValueMemoryBytes = 1 << 20 });
+        InferenceEngine engine = server.Server.Engine!;
+        Task<JsonElement> alone = server.JsonAsync(Path, TestServer.Long("\"max_tokens\":100"));
+        await TestServer.UntilAsync(() => engine.GetStatus().KeyValueBytesActive > 0, Long);
+        long each = engine.GetStatus().KeyValueBytesActive;
+        await alone;
+        Assert.True(8 * each > engine.GetStatus().KeyValueBytesCapacity, $"8 x {each} fit; they should not.");
+
+        Task<JsonElement[]> answers = Task.WhenAll(Enumerable.Range(0, 8).Select(i => server.JsonAsync(Path, TestServer.Long($"\"max_tokens\":{20 + i}"))));
+        while (!answers.IsCompleted)
+        {
+            EngineStatus status = engine.GetStatus();
+            Assert.True(status.KeyValueBytesActive + status.KeyValueBytesCached <= status.KeyValueBytesCapacity);
+            await Task.Delay(5, TestContext.Current.CancellationToken);
+        }
+
+        Assert.Equal(Enumerable.Range(20, 8), (await answers).Select(answer => answer.GetProperty("usage").GetProperty("completion_tokens").GetInt32()));
+        await AssertIdleAsync(server);
     }
 
     [Theory]
