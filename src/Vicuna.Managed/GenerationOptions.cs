@@ -55,7 +55,8 @@ public sealed record GenerationOptions
     public OutputConstraint? Constraint { get; init; }
 
     /// <summary>
-    /// Asks for the log-probabilities of the answer's tokens, and of this many of the likeliest tokens at each place, 0 to 100. Default: null, none.
+    /// Asks for the log-probabilities of the answer's tokens, and of this many of the likeliest tokens at each place, 0 to 100: those of the model itself,
+    /// whatever the options above make of them. Default: null, none.
     /// </summary>
     public int? LogProbabilities { get; init; }
 }

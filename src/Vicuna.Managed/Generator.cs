@@ -1,3 +1,4 @@
+using Vicuna.Managed.Constraints;
 using Vicuna.Managed.Generation;
 using Vicuna.Managed.Models;
 using Vicuna.Managed.Sampling;
@@ -17,10 +18,17 @@ public sealed class Generator : IDisposable
     private readonly Sampler _sampler;
     private readonly Sequence _sequence;
     private readonly UseGuard _guard;
+    private readonly ConstraintCursor? _constraint;
+    private readonly LogProbabilities? _logProbabilities;
     private SamplingSettings _settings;
     private IReadOnlyList<LoraAdapter> _adapters;
+    private TokenLogProbability? _lastLogProbability;
+    private int _lastPosition;
 
-    internal Generator(Decoder decoder, SentencePieceTokenizer? tokenizer, GenerationOptions options, int contextLength)
+    // Position that the constraint has followed the sequence to; negative = not at all.
+    private int _constrainedTo = -1;
+
+    internal Generator(Decoder decoder, SentencePieceTokenizer? tokenizer, GenerationOptions options, int contextLength, IReadOnlyList<int> endIds)
     {
         Options = options;
         ContextLength = contextLength;
@@ -31,6 +39,12 @@ public sealed class Generator : IDisposable
         _adapters = [.. options.Adapters ?? []];
         _sequence = new Sequence(decoder, contextLength, this) { Adapters = LoraAdapter.Stack(_adapters, decoder, nameof(options)) };
         _guard = _sequence.Guard;
+        _logProbabilities = options.LogProbabilities is null ? null : new LogProbabilities();
+        if (options.Constraint is { } constraint)
+        {
+            _constraint = new ConstraintCursor(constraint.For(tokenizer!), decoder.Config.VocabSize);
+            _constraint.Configure(endIds, stripsLeadingSpace: false);
+        }
     }
 
     /// <summary>The options in force: the caller's, with the model's defaults where those were null.</summary>
@@ -74,6 +88,12 @@ public sealed class Generator : IDisposable
             }
         }
     }
+
+    /// <summary>
+    /// How likely the model held the last token to be, where <see cref="GenerationOptions.LogProbabilities"/> asked for it; null where it did not, and where
+    /// the last token was not chosen by <see cref="Next"/>.
+    /// </summary>
+    public TokenLogProbability? LastLogProbability => _lastLogProbability is not null && _lastPosition == Position ? _lastLogProbability : null;
 
     /// <summary>Sees activations during the passes; for tests and measurements.</summary>
     internal IActivationTap? Tap
@@ -145,12 +165,18 @@ public sealed class Generator : IDisposable
         }
     }
 
-    /// <summary>Chooses the next token by the options and adds it to the sequence. Allocates nothing beyond a cache page now and then.</summary>
+    /// <summary>Chooses the next token by the options and adds it to the sequence. Allocates nothing beyond a cache page now and then, and log-probabilities.</summary>
+    /// <remarks>
+    /// A <see cref="GenerationOptions.Constraint"/> is about the tokens that this method has chosen one after the other: what is appended begins a new
+    /// text, and rewinding, forking, saving and restoring take it along. When only the end is possible, an end-of-sequence id is chosen.
+    /// </remarks>
     /// <param name="cancellationToken">Checked before each piece of each matrix product.</param>
     /// <returns>The token's id. End-of-sequence ids are returned like any other: stopping is the caller's business here.</returns>
     /// <exception cref="ContextLengthExceededException">The context is full.</exception>
     /// <exception cref="NonFiniteLogitsException">The model's output is not a number.</exception>
-    /// <exception cref="InvalidOperationException">The sequence is empty, or another call is under way.</exception>
+    /// <exception cref="InvalidOperationException">
+    /// The sequence is empty, or another call is under way; or a constraint's text has ended, or does not go on with this vocabulary.
+    /// </exception>
     /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
     /// <exception cref="ObjectDisposedException">The generator or its model has been disposed.</exception>
     public int Next(CancellationToken cancellationToken = default)
@@ -164,9 +190,17 @@ public sealed class Generator : IDisposable
             }
 
             _sequence.EnsureLogits(cancellationToken);
-            int token = _sampler.Sample(_sequence.Logits, _settings, _sequence.Counts, Position);
+            FollowSequence();
+            int token = _sampler.Sample(_sequence.Logits, _settings, _sequence.Counts, Position, _constraint is null ? [] : _constraint.Next());
+            TakeLogProbability(token);
             // Its pass through the model waits until something asks for what comes after it: an answer's last token never needs one.
             _sequence.Add(token, generated: true);
+            if (_constraint is not null)
+            {
+                _constraint.TryAccept(token);
+                _constrainedTo = Position;
+            }
+
             return token;
         }
         finally
@@ -188,6 +222,7 @@ public sealed class Generator : IDisposable
             ArgumentOutOfRangeException.ThrowIfNegative(position);
             ArgumentOutOfRangeException.ThrowIfGreaterThan(position, Position);
             _sequence.Cut(position, position);
+            ForgetLast();
         }
         finally
         {
@@ -259,6 +294,7 @@ public sealed class Generator : IDisposable
 
             _sequence.Replace(saved, cache);
             _settings = _settings with { Seed = saved.Seed };
+            ForgetLast();
         }
         finally
         {
@@ -278,14 +314,90 @@ public sealed class Generator : IDisposable
         _guard.Enter();
         try
         {
-            Generator fork = new(_decoder, _tokenizer, Options, ContextLength) { _settings = _settings, _adapters = _adapters };
+            Generator fork = new(_decoder, _tokenizer, Options, ContextLength, [])
+            {
+                _settings = _settings,
+                _adapters = _adapters,
+                _lastLogProbability = _lastLogProbability,
+                _lastPosition = _lastPosition,
+                _constrainedTo = _constrainedTo,
+            };
             fork._sequence.ShareFrom(_sequence);
+            fork._constraint?.CopyFrom(_constraint!);
             return fork;
         }
         finally
         {
             _guard.Exit();
         }
+    }
+
+    /// <summary>Whether a constraint allows nothing but the end of the answer now; false without one.</summary>
+    internal bool IsComplete
+    {
+        get
+        {
+            FollowSequence();
+            return _constraint is { IsComplete: true };
+        }
+    }
+
+    /// <summary>Says what an answer is to its constraint, if it has one; to be called before the answer begins.</summary>
+    /// <param name="endIds">Ids that end it.</param>
+    /// <param name="stripsLeadingSpace">Whether its first space belongs to the template.</param>
+    internal void BeginAnswer(IReadOnlyList<int> endIds, bool stripsLeadingSpace)
+    {
+        _constraint?.Configure(endIds, stripsLeadingSpace);
+        ForgetLast();
+    }
+
+    private void ForgetLast() => (_lastLogProbability, _constrainedTo) = (null, -1);
+
+    // Where the sequence has changed otherwise than by the last choice, the constraint goes through the choices at its end again.
+    private void FollowSequence()
+    {
+        if (_constraint is null || _constrainedTo == Position)
+        {
+            return;
+        }
+
+        int start = Position;
+        while (start > 0 && _sequence.Generated[start - 1])
+        {
+            start--;
+        }
+
+        _constraint.Reset();
+        for (int i = start; i < Position; i++)
+        {
+            if (!_constraint.TryAccept(_sequence.Tokens[i]))
+            {
+                throw new InvalidOperationException(
+                    $"The sequence does not follow the constraint '{Options.Constraint!.Description}' from its token {i} on: it was generated with another one, or without.");
+            }
+        }
+
+        _constrainedTo = Position;
+    }
+
+    private void TakeLogProbability(int token)
+    {
+        if (_logProbabilities is null)
+        {
+            return;
+        }
+
+        ReadOnlySpan<float> logits = _sequence.Logits;
+        double normalizer = _logProbabilities.Normalizer(logits);
+        int[] likeliest = LogProbabilities.Top(logits, Options.LogProbabilities!.Value);
+        TokenLogProbability[] top = new TokenLogProbability[likeliest.Length];
+        for (int i = 0; i < top.Length; i++)
+        {
+            top[i] = new TokenLogProbability(likeliest[i], Math.Min(0, logits[likeliest[i]] - normalizer));
+        }
+
+        _lastLogProbability = new TokenLogProbability(token, Math.Min(0, logits[token] - normalizer)) { Top = top };
+        _lastPosition = Position + 1;
     }
 
     /// <summary>Frees the sequence's memory; if a call is under way on another thread, when that call ends.</summary>

@@ -240,6 +240,8 @@ public sealed class InferenceEngine : IAsyncDisposable, IDisposable
     private GenerationRequest Prepare(Prompt prompt, GenerationOptions? options, RequestOptions request, CancellationToken cancellationToken)
     {
         GenerationOptions merged = Model.CheckRequest(prompt, options);
+        // Here, where nobody waits for it: what is prepared for the vocabulary is found again on the engine's thread.
+        _ = merged.Constraint?.For(Model.Tokenizer);
         IReadOnlyList<int> ids = Encode(prompt);
         long wanted = ids.Count + (long)(merged.MaxNewTokens ?? OptionsResolver.DefaultMaxNewTokens);
         int positions = (int)Math.Min(wanted, ContextLength);

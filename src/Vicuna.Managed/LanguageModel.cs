@@ -171,6 +171,7 @@ public sealed partial class LanguageModel : IDisposable
     /// <param name="options">How to choose tokens; null for the model's defaults.</param>
     /// <returns>The sequence; the caller disposes it.</returns>
     /// <exception cref="ArgumentException">An option is out of range.</exception>
+    /// <exception cref="ModelFormatException">There is a constraint, and the model has no tokenizer.</exception>
     /// <exception cref="ObjectDisposedException">The model has been disposed.</exception>
     public Generator CreateGenerator(GenerationOptions? options = null) => CreateGenerator(options, ContextLength);
 
@@ -178,7 +179,10 @@ public sealed partial class LanguageModel : IDisposable
     internal Generator CreateGenerator(GenerationOptions? options, int contextLength)
     {
         ObjectDisposedException.ThrowIf(_disposed, this);
-        return new Generator(_decoder, _checkpoint.Tokenizer, OptionsResolver.Merge(options, DefaultOptions), contextLength);
+        GenerationOptions merged = OptionsResolver.Merge(options, DefaultOptions);
+        // A constraint is about text.
+        SentencePieceTokenizer? tokenizer = merged.Constraint is null ? _checkpoint.Tokenizer : Tokenizer;
+        return new Generator(_decoder, tokenizer, merged, contextLength, [.. _endIds]);
     }
 
     /// <summary>Turns a prompt into token ids, as the generating methods do.</summary>
@@ -361,7 +365,7 @@ public sealed partial class LanguageModel : IDisposable
             PromptFormatter.Format(messages);
         }
 
-        if (prompt.Tokens is null)
+        if (prompt.Tokens is null || merged.Constraint is not null)
         {
             _ = Tokenizer;
         }

@@ -43,4 +43,18 @@ internal abstract record Pattern
     /// <summary>Whatever a rule of the grammar describes.</summary>
     /// <param name="Rule">The rule's number.</param>
     public sealed record Call(int Rule) : Pattern;
+
+    /// <summary>Some in order, with a separator between those that are there.</summary>
+    /// <param name="Parts">The expressions; one that is optional may be left out.</param>
+    /// <param name="Separator">What stands between two.</param>
+    public sealed record Joined(IReadOnlyList<(Pattern Part, bool IsOptional)> Parts, Pattern Separator) : Pattern;
+
+    /// <summary>What two expressions, both without calls, describe at once.</summary>
+    /// <param name="First">One.</param>
+    /// <param name="Second">The other.</param>
+    public sealed record Both(Pattern First, Pattern Second) : Pattern;
+
+    /// <summary>What an automaton accepts.</summary>
+    /// <param name="Automaton">The automaton, without calls.</param>
+    public sealed record Accepted(ByteDfa Automaton) : Pattern;
 }

@@ -11,10 +11,12 @@ internal sealed class RegexParser
     private const int MaxLength = 16 * 1024;
     private const int MaxDepth = 64;
     private const int MaxCount = 1000;
+    private const int MaxCountLength = 32;
 
     private static readonly CodePointSet Digits = CodePointSet.Of([('0', '9')]);
     private static readonly CodePointSet Word = CodePointSet.Of([('0', '9'), ('A', 'Z'), ('a', 'z'), ('_', '_')]);
-    private static readonly CodePointSet Space = CodePointSet.Of(" \t\n\r\f\v\u00A0\uFEFF\u2028\u2029");
+    private static readonly CodePointSet Space = CodePointSet.Of(
+        [('\t', '\r'), (' ', ' '), (0xA0, 0xA0), (0x1680, 0x1680), (0x2000, 0x200A), (0x2028, 0x2029), (0x202F, 0x202F), (0x205F, 0x205F), (0x3000, 0x3000), (0xFEFF, 0xFEFF)]);
     private static readonly CodePointSet Any = CodePointSet.Of("\n\r\u2028\u2029").Complement();
 
     private readonly string _text;
@@ -178,7 +180,8 @@ internal sealed class RegexParser
     private bool TryReadCount(out int least, out int? most)
     {
         (least, most) = (0, null);
-        int end = _text.IndexOf('}', _at);
+        // Counts are short: a long search would make many braces slow.
+        int end = _text.IndexOf('}', _at, Math.Min(MaxCountLength, _text.Length - _at));
         if (end < 0)
         {
             return false;
@@ -190,15 +193,17 @@ internal sealed class RegexParser
             return false;
         }
 
-        most = parts.Length == 1 ? least : parts[1].Length == 0 ? null : int.Parse(parts[1], CultureInfo.InvariantCulture);
+        most = parts.Length == 1 ? least : TryNumber(parts[1], out int given) ? given : null;
         _at = end + 1;
         return true;
     }
 
     private static bool TryNumber(string text, out int number)
     {
-        number = 0;
-        return text.Length is > 0 and < 7 && text.All(char.IsAsciiDigit) && int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out number);
+        bool isNumber = text.Length > 0 && text.All(char.IsAsciiDigit);
+        // What does not fit is far beyond what is allowed.
+        number = !isNumber ? 0 : int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out int value) ? value : int.MaxValue;
+        return isNumber;
     }
 
     private CodePointSet ReadClass()

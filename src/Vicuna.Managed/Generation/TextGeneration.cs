@@ -19,6 +19,7 @@ internal sealed class TextGeneration(
     private readonly StopMatcher _matcher = new(stopStrings);
     private readonly StringBuilder _text = new();
     private readonly List<int> _ids = [];
+    private readonly List<TokenLogProbability>? _logProbabilities = generator.Options.LogProbabilities is null ? null : [];
     private readonly int _most = generator.Options.MaxNewTokens ?? OptionsResolver.DefaultMaxNewTokens;
     private int _promptTokens;
     private int _emittedIds;
@@ -70,28 +71,32 @@ internal sealed class TextGeneration(
     public bool TakeToken(Action<GenerationChunk> emit, CancellationToken cancellationToken)
     {
         _prefilled = _prefilled == 0 ? Stopwatch.GetTimestamp() : _prefilled;
-        int token = generator.Next(cancellationToken);
-        if (endIds.Contains(token))
+        // A constraint that the empty text alone satisfies: there is nothing to choose.
+        int token = generator.IsComplete ? -1 : generator.Next(cancellationToken);
+        if (token < 0 || endIds.Contains(token))
         {
             _reason = FinishReason.EndOfSequence;
             return false;
         }
 
         _ids.Add(token);
+        _logProbabilities?.Add(generator.LastLogProbability!);
         // Many models have more ids than their tokenizer has pieces, for the sake of round sizes: those are no text.
         string piece = _decoder is null || token >= tokenizer!.VocabularySize ? string.Empty : _matcher.Push(_decoder.Append(token));
         _text.Append(piece);
         if (piece.Length > 0 || _decoder is null)
         {
-            emit(new GenerationChunk(piece, _ids[_emittedIds..]));
+            emit(new GenerationChunk(piece, _ids[_emittedIds..]) { LogProbabilities = _logProbabilities?[_emittedIds..] });
             _emittedIds = _ids.Count;
         }
 
         bool isFull = generator.Position >= generator.ContextLength;
+        bool isComplete = generator.IsComplete;
         _reason = _matcher.Found is not null ? FinishReason.StopString
+            : isComplete ? FinishReason.EndOfSequence
             : _ids.Count < _most && isFull ? FinishReason.ContextFull
             : FinishReason.MaxNewTokens;
-        return _matcher.Found is null && _ids.Count < _most && !isFull;
+        return _matcher.Found is null && !isComplete && _ids.Count < _most && !isFull;
     }
 
     /// <summary>Hands on what was held back, and the whole answer.</summary>
@@ -111,8 +116,9 @@ internal sealed class TextGeneration(
         {
             CachedPromptTokens = CachedPromptTokens,
             QueueTime = QueueTime,
+            LogProbabilities = _logProbabilities,
         };
-        emit(new GenerationChunk(rest, _ids[_emittedIds..]) { Result = result });
+        emit(new GenerationChunk(rest, _ids[_emittedIds..]) { Result = result, LogProbabilities = _logProbabilities?[_emittedIds..] });
         return result;
     }
 
@@ -123,6 +129,7 @@ internal sealed class TextGeneration(
             throw new ContextLengthExceededException(generator.Position + prompt.Count, generator.ContextLength);
         }
 
+        generator.BeginAnswer([.. endIds], stripLeadingSpace);
         _promptTokens = generator.Position + prompt.Count;
         _started = Stopwatch.GetTimestamp();
     }

@@ -1,3 +1,4 @@
+using System.Numerics;
 using System.Numerics.Tensors;
 
 namespace Vicuna.Managed.Sampling;
@@ -21,14 +22,16 @@ internal sealed class Sampler(int vocabSize)
     /// <param name="settings">The parameters.</param>
     /// <param name="counts">What has occurred so far.</param>
     /// <param name="position">Position that the token will have: selects the random number.</param>
+    /// <param name="allowed">Tokens that may be chosen, as bits <c>[V / 64]</c>; empty for all. It comes before everything that filters candidates.</param>
     /// <returns>A token id, 0 to V - 1.</returns>
     /// <exception cref="NonFiniteLogitsException">A logit is NaN or +∞, or all are -∞.</exception>
-    public int Sample(ReadOnlySpan<float> logits, SamplingSettings settings, TokenCounts counts, int position)
+    public int Sample(ReadOnlySpan<float> logits, SamplingSettings settings, TokenCounts counts, int position, ReadOnlySpan<ulong> allowed = default)
     {
         Span<float> adjusted = _logits.AsSpan(0, logits.Length);
         // Adding 0 makes -0 a 0, so that the two are equal to the search for the maximum as they are to the sort.
         TensorPrimitives.Add(logits, 0f, adjusted);
         Adjust(adjusted, settings, counts);
+        Ban(adjusted, allowed);
         int best = Best(adjusted);
         if (settings.Temperature == 0 || settings.TopK == 1)
         {
@@ -38,6 +41,29 @@ internal sealed class Sampler(int vocabSize)
         float maximum = adjusted[best];
         int candidates = Collect(adjusted, maximum, settings);
         return Draw(maximum, candidates, settings, CounterRandom.NextDouble(settings.Seed, position));
+    }
+
+    // A word of the mask at a time: most are all zeros or all ones.
+    private static void Ban(Span<float> logits, ReadOnlySpan<ulong> allowed)
+    {
+        for (int word = 0; word < allowed.Length; word++)
+        {
+            Span<float> part = logits[(word * 64)..Math.Min(logits.Length, (word * 64) + 64)];
+            if (allowed[word] == 0)
+            {
+                part.Fill(float.NegativeInfinity);
+                continue;
+            }
+
+            for (ulong banned = ~allowed[word]; banned != 0; banned &= banned - 1)
+            {
+                int token = BitOperations.TrailingZeroCount(banned);
+                if (token < part.Length)
+                {
+                    part[token] = float.NegativeInfinity;
+                }
+            }
+        }
     }
 
     private static void Adjust(Span<float> logits, SamplingSettings settings, TokenCounts counts)
