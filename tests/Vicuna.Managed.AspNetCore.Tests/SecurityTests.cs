@@ -108,7 +108,9 @@ public sealed class SecurityTests(PicoServer pico)
         }
 
         await server.ErrorAsync(Path, "{\"model\":\"a\\nError: forged\\u001b[2J\",\"messages\":[{\"role\":\"user\",\"content\":\"a\"}]}");
-        await TestServer.UntilAsync(() => server.Log.Count(line => line.Contains(" 404 ", StringComparison.Ordinal)) == 6, TimeSpan.FromMinutes(1));
+        await TestServer.UntilAsync(
+            () => server.Log.Count(line => line.Contains(" 404 in ", StringComparison.Ordinal) && line.Contains(" tokens, ", StringComparison.Ordinal)) == 6,
+            TimeSpan.FromMinutes(1));
         Assert.All(server.Log, line => Assert.DoesNotContain(line, char.IsControl));
         Assert.All(server.Log, line => Assert.DoesNotContain('\u202E', line));
         Assert.All(server.Log, line => Assert.True(line.Length < 1000));

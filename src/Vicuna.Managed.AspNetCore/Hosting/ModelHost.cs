@@ -160,6 +160,7 @@ internal sealed partial class ModelHost : IHostedLifecycleService, IAsyncDisposa
         await Task.CompletedTask.ConfigureAwait(ConfigureAwaitOptions.ForceYielding);
         long start = Stopwatch.GetTimestamp();
         LanguageModel? model = null;
+        LogLoading();
         try
         {
             model = Options.ModelFactory is { } make
@@ -170,13 +171,14 @@ internal sealed partial class ModelHost : IHostedLifecycleService, IAsyncDisposa
             string id = Options.ModelId ?? NameOf(Options.ModelPath ?? model.Info.Path);
             InferenceEngine engine = new(model, Options.EngineOptions);
             ServedModel served = new(model, engine, id, DateTimeOffset.UtcNow.ToUnixTimeSeconds(), elapsed);
-            _served = served;
-            _loaded.TrySetResult(served);
             LogReady(Text.Printable(id), elapsed.TotalSeconds, engine.Options.MaxConcurrentRequests, engine.ContextLength);
             if (Keys.Count > 0)
             {
                 LogKeys(Keys.Count, Keys.Endings);
             }
+
+            _served = served;
+            _loaded.TrySetResult(served);
         }
         catch (OperationCanceledException) when (_stopLoading.IsCancellationRequested)
         {
@@ -202,6 +204,9 @@ internal sealed partial class ModelHost : IHostedLifecycleService, IAsyncDisposa
 
     [LoggerMessage(1, LogLevel.Information, "Model {Model} loaded in {Seconds:0.00} s: {Slots} requests at a time, context of {Context} tokens.")]
     private partial void LogReady(string model, double seconds, int slots, int context);
+
+    [LoggerMessage(6, LogLevel.Information, "Loading the model; until it is there, requests are answered with 503.")]
+    private partial void LogLoading();
 
     [LoggerMessage(2, LogLevel.Error, "The model could not be loaded: {Kind}: {Problem}")]
     private partial void LogFailed(string kind, string problem);
