@@ -92,7 +92,7 @@ public sealed class LifecycleTests
     public async Task Server_ThatStops_FinishesWhatItHasAndRefusesWhatComes(bool stream)
     {
         await using TestServer server = await TestServer.StartSlowAsync(slots: 2, queue: 2);
-        Task<HttpResponseMessage> underWay = server.ChatAsync(TestServer.Long($"\"max_tokens\":100,\"stream\":{(stream ? "true" : "false")}"));
+        Task<HttpResponseMessage> underWay = server.ChatAsync(TestServer.Long($"\"max_tokens\":40,\"stream\":{(stream ? "true" : "false")}"));
         await TestServer.UntilAsync(() => server.Server.Engine!.GetStatus().ActiveRequests == 1, Long);
         Task stopping = server.StopAsync();
         await TestServer.UntilAsync(() => server.Server.State == ServerState.Draining, Long);

@@ -1,3 +1,4 @@
+using System.Diagnostics.Metrics;
 using System.Globalization;
 using System.Text.RegularExpressions;
 using Vicuna.Managed.AspNetCore.Tests.Support;
@@ -98,6 +99,14 @@ public sealed partial class MetricsTests
         Assert.Matches("\nvicuna_model_load_seconds [0-9.E-]+\n", text);
         Assert.Matches("\nvicuna_generated_tokens_total [1-9]", text);
         Assert.Matches("\nvicuna_kv_capacity_bytes [1-9]", text);
+    }
+
+    [Fact]
+    public async Task Meters_OfTheEngine_AreTheApplications()
+    {
+        await using TestServer server = await TestServer.StartAsync();
+        IMeterFactory factory = server.Service<IMeterFactory>();
+        Assert.Same(factory, server.Server.Engine!.Options.MeterFactory);
     }
 
     [Fact]

@@ -111,9 +111,11 @@ public sealed class SecurityTests(PicoServer pico)
         await TestServer.UntilAsync(
             () => server.Log.Count(line => line.Contains(" 404 in ", StringComparison.Ordinal) && line.Contains(" tokens, ", StringComparison.Ordinal)) == 6,
             TimeSpan.FromMinutes(1));
-        Assert.All(server.Log, line => Assert.DoesNotContain(line, char.IsControl));
-        Assert.All(server.Log, line => Assert.DoesNotContain('\u202E', line));
-        Assert.All(server.Log, line => Assert.True(line.Length < 1000));
+        // ASP.NET Core has lines of its own for every request, which an application may switch off, as vicuna serve does.
+        string[] own = [.. server.Log.Where(line => line.Contains(" tokens, ", StringComparison.Ordinal))];
+        Assert.All(own, line => Assert.DoesNotContain(line, char.IsControl));
+        Assert.All(own, line => Assert.DoesNotContain('\u202E', line));
+        Assert.All(own, line => Assert.True(line.Length < 500));
         Assert.DoesNotContain(server.Log, line => line.StartsWith("Error", StringComparison.Ordinal));
     }
 

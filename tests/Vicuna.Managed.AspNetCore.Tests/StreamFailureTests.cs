@@ -102,7 +102,7 @@ public sealed class StreamFailureTests
     public async Task Stream_ThatIsSilent_IsKeptAliveByComments()
     {
         await using TestServer server = await TestServer.StartSlowAsync(1, 1, options => options.PingInterval = TimeSpan.FromTicks(1));
-        using HttpResponseMessage response = await server.ChatAsync(TestServer.Long("\"stream\":true,\"max_tokens\":60"), TestContext.Current.CancellationToken);
+        using HttpResponseMessage response = await server.ChatAsync(TestServer.Long("\"stream\":true,\"max_tokens\":20"), TestContext.Current.CancellationToken);
         string text = await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken);
         Assert.Contains("\n\n: ping\n\n", text, StringComparison.Ordinal);
         List<string> events = TestServer.EventsOf(text);

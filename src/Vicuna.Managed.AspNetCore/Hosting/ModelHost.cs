@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Diagnostics.Metrics;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
@@ -12,6 +13,7 @@ internal sealed partial class ModelHost : IHostedLifecycleService, IAsyncDisposa
     private static readonly TimeSpan LastWords = TimeSpan.FromSeconds(3);
 
     private readonly ILogger<ModelHost> _logger;
+    private readonly IMeterFactory? _meters;
     private readonly TaskCompletionSource<ServedModel> _loaded = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly TaskCompletionSource _drained = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly CancellationTokenSource _stopLoading = new();
@@ -24,10 +26,14 @@ internal sealed partial class ModelHost : IHostedLifecycleService, IAsyncDisposa
     private bool _disposed;
 
     /// <summary>Takes the options.</summary>
-    public ModelHost(IOptions<VicunaServerOptions> options, ILogger<ModelHost> logger)
+    /// <param name="options">The options.</param>
+    /// <param name="logger">Receives what happens.</param>
+    /// <param name="meters">Makes the engine's meter where the application has such a service and the options do not name another.</param>
+    public ModelHost(IOptions<VicunaServerOptions> options, ILogger<ModelHost> logger, IMeterFactory? meters = null)
     {
         Options = options.Value;
         _logger = logger;
+        _meters = meters;
         Options.Check();
         Keys = ApiKeys.Of(Options);
         // Somebody may wait for it, or nobody.
@@ -169,7 +175,7 @@ internal sealed partial class ModelHost : IHostedLifecycleService, IAsyncDisposa
             _stopLoading.Token.ThrowIfCancellationRequested();
             TimeSpan elapsed = Stopwatch.GetElapsedTime(start);
             string id = Options.ModelId ?? NameOf(Options.ModelPath ?? model.Info.Path);
-            InferenceEngine engine = new(model, Options.EngineOptions);
+            InferenceEngine engine = new(model, Options.EngineOptions with { MeterFactory = Options.EngineOptions.MeterFactory ?? _meters });
             ServedModel served = new(model, engine, id, DateTimeOffset.UtcNow.ToUnixTimeSeconds(), elapsed);
             LogReady(Text.Printable(id), elapsed.TotalSeconds, engine.Options.MaxConcurrentRequests, engine.ContextLength);
             if (Keys.Count > 0)
