@@ -1,6 +1,7 @@
 using System.Text.Json;
 using Microsoft.AspNetCore.Http;
 using Vicuna.Managed.AspNetCore.Protocol;
+using Vicuna.Managed.Chat;
 
 namespace Vicuna.Managed.AspNetCore.Endpoints;
 
@@ -16,7 +17,7 @@ internal static class ChatEndpoint
         Fields body = Fields.Of(document.RootElement, string.Empty);
         AnswerRequestReader.CheckModel(body, exchange.Served);
         AnswerRequest request = AnswerRequestReader.Read(body, exchange.Served, exchange.Options, prompts: 1, isChat: true);
-        Prompt prompt = Prompt.FromMessages(ConversationBuilder.Build(MessageReader.Read(body)));
+        Prompt prompt = Prompt.FromMessages(ConversationBuilder.Build(MessageReader.Read(body), request.Tools, exchange.Options.EnablePromptTools));
         AnswerSet answers = await AnswerSet.StartAsync(exchange, [prompt], request).ConfigureAwait(false);
         await using (answers.ConfigureAwait(false))
         {
@@ -27,25 +28,34 @@ internal static class ChatEndpoint
             }
 
             IReadOnlyList<GenerationResult> results = await answers.CompleteAsync(exchange).ConfigureAwait(false);
-            await JsonResponse.WriteAsync(exchange.Http.Response, StatusCodes.Status200OK, json => Write(json, exchange, results), exchange.Stop).ConfigureAwait(false);
+            await JsonResponse.WriteAsync(
+                exchange.Http.Response, StatusCodes.Status200OK, json => Write(json, exchange, request, results), exchange.Stop).ConfigureAwait(false);
         }
     }
 
-    private static void Write(Utf8JsonWriter json, Exchange exchange, IReadOnlyList<GenerationResult> results)
+    private static void Write(Utf8JsonWriter json, Exchange exchange, AnswerRequest request, IReadOnlyList<GenerationResult> results)
     {
         AnswerFields.WriteHead(json, exchange, IdPrefix, "chat.completion");
         json.WriteStartArray("choices");
         for (int i = 0; i < results.Count; i++)
         {
+            ChatText text = new(request);
+            string words = text.Read(results[i].Text);
+            PromptToolCall? call = text.GetCall();
             json.WriteStartObject();
             json.WriteNumber("index", i);
             json.WriteStartObject("message");
             json.WriteString("role", "assistant");
-            json.WriteString("content", results[i].Text);
+            json.WriteString("content", call is null ? words : null);
             json.WriteNull("refusal");
+            if (call is not null)
+            {
+                WriteCall(json, call, isDelta: false);
+            }
+
             json.WriteEndObject();
             LogProbabilityWriter.WriteChat(json, exchange.Served.Model, results[i].LogProbabilities);
-            json.WriteString("finish_reason", AnswerFields.FinishReasonOf(results[i]));
+            json.WriteString("finish_reason", FinishReasonOf(results[i], call));
             json.WriteEndObject();
         }
 
@@ -61,18 +71,26 @@ internal static class ChatEndpoint
             delta.WriteString("role", "assistant");
             delta.WriteString("content", string.Empty);
         }).ConfigureAwait(false);
+        ChatText text = new(request);
         GenerationResult? result = null;
         await foreach (GenerationChunk piece in PieceReader.ReadAsync(exchange, answer).ConfigureAwait(false))
         {
             result = piece.Result;
-            if (piece.Text.Length > 0 || piece.LogProbabilities is { Count: > 0 })
+            string words = text.Read(piece.Text);
+            if (words.Length > 0 || piece.LogProbabilities is { Count: > 0 })
             {
-                await SendAsync(delta => delta.WriteString("content", piece.Text), piece.LogProbabilities).ConfigureAwait(false);
+                await SendAsync(delta => delta.WriteString("content", words), piece.LogProbabilities).ConfigureAwait(false);
             }
         }
 
         GenerationResult whole = result ?? throw new InvalidOperationException("An answer ended without a result.");
-        await SendAsync(_ => { }, finishReason: AnswerFields.FinishReasonOf(whole)).ConfigureAwait(false);
+        PromptToolCall? call = text.GetCall();
+        if (call is not null)
+        {
+            await SendAsync(delta => WriteCall(delta, call, isDelta: true)).ConfigureAwait(false);
+        }
+
+        await SendAsync(_ => { }, finishReason: FinishReasonOf(whole, call)).ConfigureAwait(false);
         if (request.IncludeUsage)
         {
             await events.SendAsync(json =>
@@ -100,5 +118,36 @@ internal static class ChatEndpoint
             json.WriteEndObject();
             json.WriteEndArray();
         });
+    }
+
+    private static void WriteCall(Utf8JsonWriter json, PromptToolCall call, bool isDelta)
+    {
+        json.WriteStartArray("tool_calls");
+        json.WriteStartObject();
+        if (isDelta)
+        {
+            json.WriteNumber("index", 0);
+        }
+
+        json.WriteString("id", $"call_{Guid.NewGuid():N}");
+        json.WriteString("type", "function");
+        json.WriteStartObject("function");
+        json.WriteString("name", call.Name);
+        json.WriteString("arguments", call.Arguments);
+        json.WriteEndObject();
+        json.WriteEndObject();
+        json.WriteEndArray();
+    }
+
+    private static string FinishReasonOf(GenerationResult result, PromptToolCall? call) => call is null ? AnswerFields.FinishReasonOf(result) : "tool_calls";
+
+    // What the caller gets of the model's text: all of it, or, where there are tools, the words in it.
+    private sealed class ChatText(AnswerRequest request)
+    {
+        private readonly PromptToolReader? _reader = request.Tools is null ? null : new PromptToolReader();
+
+        public string Read(string piece) => _reader is null ? piece : _reader.Read(piece);
+
+        public PromptToolCall? GetCall() => _reader?.GetCall();
     }
 }

@@ -97,6 +97,7 @@ internal sealed partial class Gate(ModelHost host, ServerMetrics metrics, ILogge
     {
         ServerState.Loading => Errors.Loading(),
         ServerState.Failed => Errors.LoadFailed(host.FailureKind),
+        ServerState.Ready when route.Operation is not null && !host.Served!.Engine.GetStatus().IsHealthy => Errors.Unhealthy(),
         ServerState.Draining when !route.AnswersWhileDraining || host.Served is null => Errors.Draining(),
         _ => null,
     };

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Diagnostics.Metrics;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
@@ -12,6 +13,7 @@ internal sealed partial class ModelHost : IHostedLifecycleService, IAsyncDisposa
     private static readonly TimeSpan LastWords = TimeSpan.FromSeconds(3);
 
     private readonly ILogger<ModelHost> _logger;
+    private readonly IMeterFactory? _meters;
     private readonly TaskCompletionSource<ServedModel> _loaded = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly TaskCompletionSource _drained = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly CancellationTokenSource _stopLoading = new();
@@ -24,10 +26,14 @@ internal sealed partial class ModelHost : IHostedLifecycleService, IAsyncDisposa
     private bool _disposed;
 
     /// <summary>Takes the options.</summary>
-    public ModelHost(IOptions<VicunaServerOptions> options, ILogger<ModelHost> logger)
+    /// <param name="options">The options.</param>
+    /// <param name="logger">Receives what happens.</param>
+    /// <param name="meters">Makes the engine's meter where the application has such a service and the options do not name another.</param>
+    public ModelHost(IOptions<VicunaServerOptions> options, ILogger<ModelHost> logger, IMeterFactory? meters = null)
     {
         Options = options.Value;
         _logger = logger;
+        _meters = meters;
         Options.Check();
         Keys = ApiKeys.Of(Options);
         // Somebody may wait for it, or nobody.
@@ -160,6 +166,7 @@ internal sealed partial class ModelHost : IHostedLifecycleService, IAsyncDisposa
         await Task.CompletedTask.ConfigureAwait(ConfigureAwaitOptions.ForceYielding);
         long start = Stopwatch.GetTimestamp();
         LanguageModel? model = null;
+        LogLoading();
         try
         {
             model = Options.ModelFactory is { } make
@@ -168,15 +175,16 @@ internal sealed partial class ModelHost : IHostedLifecycleService, IAsyncDisposa
             _stopLoading.Token.ThrowIfCancellationRequested();
             TimeSpan elapsed = Stopwatch.GetElapsedTime(start);
             string id = Options.ModelId ?? NameOf(Options.ModelPath ?? model.Info.Path);
-            InferenceEngine engine = new(model, Options.EngineOptions);
+            InferenceEngine engine = new(model, Options.EngineOptions with { MeterFactory = Options.EngineOptions.MeterFactory ?? _meters });
             ServedModel served = new(model, engine, id, DateTimeOffset.UtcNow.ToUnixTimeSeconds(), elapsed);
-            _served = served;
-            _loaded.TrySetResult(served);
             LogReady(Text.Printable(id), elapsed.TotalSeconds, engine.Options.MaxConcurrentRequests, engine.ContextLength);
             if (Keys.Count > 0)
             {
                 LogKeys(Keys.Count, Keys.Endings);
             }
+
+            _served = served;
+            _loaded.TrySetResult(served);
         }
         catch (OperationCanceledException) when (_stopLoading.IsCancellationRequested)
         {
@@ -202,6 +210,9 @@ internal sealed partial class ModelHost : IHostedLifecycleService, IAsyncDisposa
 
     [LoggerMessage(1, LogLevel.Information, "Model {Model} loaded in {Seconds:0.00} s: {Slots} requests at a time, context of {Context} tokens.")]
     private partial void LogReady(string model, double seconds, int slots, int context);
+
+    [LoggerMessage(6, LogLevel.Information, "Loading the model; until it is there, requests are answered with 503.")]
+    private partial void LogLoading();
 
     [LoggerMessage(2, LogLevel.Error, "The model could not be loaded: {Kind}: {Problem}")]
     private partial void LogFailed(string kind, string problem);

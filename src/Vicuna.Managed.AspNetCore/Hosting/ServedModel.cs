@@ -6,4 +6,11 @@ namespace Vicuna.Managed.AspNetCore.Hosting;
 /// <param name="Id">Its name in the API.</param>
 /// <param name="Created">When it was loaded, in seconds since 1970.</param>
 /// <param name="LoadTime">How long loading took.</param>
-internal sealed record ServedModel(LanguageModel Model, InferenceEngine Engine, string Id, long Created, TimeSpan LoadTime);
+internal sealed record ServedModel(LanguageModel Model, InferenceEngine Engine, string Id, long Created, TimeSpan LoadTime)
+{
+    /// <summary>Forms of answers that requests had lately.</summary>
+    public ConstraintCache Constraints { get; } = new();
+
+    /// <summary>Requests that the engine can have at a time, running and waiting.</summary>
+    public int Room => Engine.Options.MaxConcurrentRequests + (Engine.Options.MaxQueuedRequests ?? 0);
+}

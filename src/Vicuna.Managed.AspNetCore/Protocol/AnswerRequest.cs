@@ -18,6 +18,9 @@ internal sealed record AnswerRequest
     /// <summary>Whether a stream ends with the numbers of tokens.</summary>
     public required bool IncludeUsage { get; init; }
 
+    /// <summary>Tools that the model may call; null for none.</summary>
+    public ToolRequest? Tools { get; init; }
+
     /// <summary>Options of one of several answers: with a seed each has another one, so that they differ and can be had again.</summary>
     public GenerationOptions OptionsOf(int choice) => Options with { Seed = Options.Seed is { } seed ? unchecked(seed + choice) : null };
 }

@@ -30,15 +30,17 @@ internal static class AnswerRequestReader
     public static AnswerRequest Read(Fields body, ServedModel served, VicunaServerOptions options, int prompts, bool isChat)
     {
         bool stream = body.Flag("stream");
-        int choices = body.Int("n", 1, options.MaxChoices) ?? 1;
+        // More than the engine can have at a time would be refused for ever.
+        int most = Math.Min(options.MaxChoices, served.Room);
+        int choices = body.Int("n", 1, most) ?? 1;
         if (stream && (choices > 1 || prompts > 1))
         {
             throw Errors.Unsupported(choices > 1 ? "n" : "prompt", "stream: expected one answer, found several; their pieces cannot be told apart by all clients.");
         }
 
-        if ((long)choices * prompts > options.MaxChoices)
+        if ((long)choices * prompts > most)
         {
-            throw Errors.Invalid("prompt", $"prompt: expected at most {options.MaxChoices} answers, prompts times n, found {(long)choices * prompts}.");
+            throw Errors.Invalid("prompt", $"prompt: expected at most {most} answers, prompts times n, found {(long)choices * prompts}.");
         }
 
         if (!isChat && body.Int("best_of", 1, int.MaxValue) is > 1)
@@ -46,6 +48,7 @@ internal static class AnswerRequestReader
             throw Errors.Unsupported("best_of", "best_of: expected 1, found more; it is not supported.");
         }
 
+        ToolRequest? tools = isChat ? ToolReader.Read(body, served, options) : null;
         GenerationOptions generation = new()
         {
             MaxNewTokens = ReadMaxTokens(body, options) ?? served.Engine.ContextLength,
@@ -60,7 +63,7 @@ internal static class AnswerRequestReader
             LogitBias = ReadBias(body, served.Model.Config.VocabSize),
             LogProbabilities = isChat ? ReadLogProbabilities(body) : body.Int("logprobs", 0, MaxClassicLogProbabilities),
             StopStrings = ReadStops(body, isChat ? served.Model.PromptFormatter.StopStrings : []),
-            Constraint = ResponseFormatReader.Read(body),
+            Constraint = tools?.Form ?? ResponseFormatReader.Read(body, served.Constraints),
         };
         return new AnswerRequest
         {
@@ -68,6 +71,7 @@ internal static class AnswerRequestReader
             Treatment = ReadTreatment(body, options, isChat ? "chat" : "text_completion"),
             Choices = choices,
             Stream = stream,
+            Tools = tools,
             IncludeUsage = stream && body.Object("stream_options") is { } streaming && streaming.Flag("include_usage"),
         };
     }

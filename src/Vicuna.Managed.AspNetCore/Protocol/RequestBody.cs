@@ -45,7 +45,7 @@ internal static class RequestBody
         while (true)
         {
             // A buffer grows with what has come, not with what was promised.
-            int read = await request.Body.ReadAsync(bytes.GetMemory(), cancellationToken).ConfigureAwait(false);
+            int read = await ReadAsync(request, bytes, most, cancellationToken).ConfigureAwait(false);
             if (read == 0)
             {
                 break;
@@ -59,6 +59,19 @@ internal static class RequestBody
         }
 
         return Parse(bytes.WrittenMemory);
+    }
+
+    // A piece of a body without a length can be more at once than the server lets through; it notices first.
+    private static async Task<int> ReadAsync(HttpRequest request, ArrayBufferWriter<byte> bytes, long most, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await request.Body.ReadAsync(bytes.GetMemory(), cancellationToken).ConfigureAwait(false);
+        }
+        catch (BadHttpRequestException exception) when (exception.StatusCode == StatusCodes.Status413PayloadTooLarge)
+        {
+            throw Errors.BodyTooLarge(most);
+        }
     }
 
     /// <summary>Parses a body.</summary>

@@ -9,9 +9,11 @@ internal static class ResponseFormatReader
     private const string Name = "response_format";
 
     /// <summary>Reads the member <c>response_format</c>.</summary>
+    /// <param name="body">The request.</param>
+    /// <param name="forms">Forms that earlier requests had.</param>
     /// <returns>The form; null for any text.</returns>
     /// <exception cref="ApiException">It is unknown, or its schema is missing or not supported.</exception>
-    public static OutputConstraint? Read(Fields body)
+    public static OutputConstraint? Read(Fields body, ConstraintCache forms)
     {
         if (body.Object(Name) is not { } format)
         {
@@ -34,11 +36,11 @@ internal static class ResponseFormatReader
                 _ = Fields.Of(schema, $"{path}.schema");
                 try
                 {
-                    return OutputConstraint.JsonSchema(schema.GetRawText());
+                    return forms.JsonSchema(schema.GetRawText());
                 }
                 catch (ArgumentException exception)
                 {
-                    throw Errors.Invalid($"{path}.schema", Text.OneLine(exception), "invalid_schema");
+                    throw Errors.Invalid(Name, $"{path}.schema: {Text.OneLine(exception)}", "invalid_schema");
                 }
 
             default:

@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Runtime.InteropServices;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
@@ -30,22 +31,30 @@ internal static class ServeCommand
             string? path = common.ModelPath(parsed);
             _ = common.Exact(parsed);
             IReadOnlyList<string> urls = serving.Urls(parsed);
-            WebApplication app = Build(options =>
+            try
             {
-                serving.Apply(parsed, options, path is null ? "pico-vicuna" : NameOf(path));
-                // Loading works on its thread for long; it gets one of its own.
-                options.ModelFactory = stop => Task.Factory.StartNew(
-                    () => common.LoadFrom(path, parsed, formatter, stop, serving.ContextLength(parsed)),
-                    stop, TaskCreationOptions.LongRunning, TaskScheduler.Default);
-            });
-            await using (app.ConfigureAwait(false))
-            {
-                foreach (string url in urls)
+                WebApplication app = Build(options =>
                 {
-                    app.Urls.Add(url);
-                }
+                    serving.Apply(parsed, options, path is null ? "pico-vicuna" : NameOf(path));
+                    // Loading works on its thread for long; it gets one of its own.
+                    options.ModelFactory = stop => Task.Factory.StartNew(
+                        () => common.LoadFrom(path, parsed, formatter, stop, serving.ContextLength(parsed)),
+                        stop, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+                });
+                await using (app.ConfigureAwait(false))
+                {
+                    foreach (string url in urls)
+                    {
+                        app.Urls.Add(url);
+                    }
 
-                await RunAsync(app, common.Json(parsed), cancellationToken).ConfigureAwait(false);
+                    await RunAsync(app, common.Json(parsed), cancellationToken).ConfigureAwait(false);
+                }
+            }
+            catch (InvalidOperationException exception)
+            {
+                // The server's way to say that an option or an address is wrong.
+                throw new WrongUsageException(exception.Message);
             }
         });
         return command;
@@ -75,7 +84,18 @@ internal static class ServeCommand
         builder.Services.AddVicuna(configure);
         WebApplication app = builder.Build();
         app.MapVicuna();
+        // Whoever leaves out the /v1 of the base address learns it from his client's message.
+        app.MapFallback(NotFoundAsync);
         return app;
+    }
+
+    private static Task NotFoundAsync(HttpContext http)
+    {
+        http.Response.StatusCode = StatusCodes.Status404NotFound;
+        http.Response.ContentType = "application/json; charset=utf-8";
+        return http.Response.WriteAsync(
+            """{"error":{"message":"Nothing is here. The API is under /v1: see /v1/models; the server's state is at /health, its metrics at /metrics.","""
+            + "\"type\":\"not_found_error\",\"param\":null,\"code\":\"unknown_url\"}}");
     }
 
     private static async Task RunAsync(WebApplication app, bool json, CancellationToken cancellationToken)
@@ -115,11 +135,6 @@ internal static class ServeCommand
         catch (OperationCanceledException) when (stop.IsCancellationRequested)
         {
             // Ending is what a server is asked for: no failure.
-        }
-        catch (InvalidOperationException exception)
-        {
-            // The server's way to say that an option or an address is wrong.
-            throw new WrongUsageException(exception.Message);
         }
 
         await app.StopAsync(CancellationToken.None).ConfigureAwait(false);

@@ -38,6 +38,9 @@ internal sealed class TestServer : IAsyncDisposable
 
     public VicunaServer Server => _app.Services.GetRequiredService<VicunaServer>();
 
+    public T Service<T>()
+        where T : notnull => _app.Services.GetRequiredService<T>();
+
     /// <summary>Starts a server for pico-vicuna and waits for the model.</summary>
     public static async Task<TestServer> StartAsync(Action<VicunaServerOptions>? configure = null, Action<WebApplication>? map = null)
     {

@@ -1,0 +1,242 @@
+using System.Diagnostics;
+using System.Net;
+using System.Net.Sockets;
+using System.Runtime.InteropServices;
+using System.Text;
+using System.Text.Json;
+using Vicuna.Managed.Tests.Support;
+
+namespace Vicuna.Managed.PublicApi.Tests;
+
+/// <summary>The server of the tool, as a process of its own.</summary>
+public sealed class ServeCliTests
+{
+    private const string Key = "a-key-of-this-test-5678";
+    private const string Question = """{"messages":[{"role":"user","content":"What is 3 plus 4?"}],"temperature":0}""";
+    private const string Endless = """{"messages":[{"role":"user","content":"What is 3 plus 4?"}],"temperature":0,"logit_bias":{"2":-100}}""";
+    private const int Terminate = 15;
+    private const int Interrupt = 2;
+    private static readonly TimeSpan Long = TimeSpan.FromMinutes(2);
+
+    [Fact]
+    public async Task Serve_SaysWhereAnswersAndEndsWellOnSigterm()
+    {
+        await using Served served = await Served.StartAsync(["serve", "--urls", "http://127.0.0.1:0", "--threads", "1"]);
+        Assert.Matches(@"^pico-vicuna is served at http://127\.0\.0\.1:\d+$", served.Line);
+        Assert.Contains("Three plus four is seven.", await served.ChatAsync(Question), StringComparison.Ordinal);
+        Assert.Contains("\"id\":\"pico-vicuna\"", await served.Http.GetStringAsync("/v1/models", TestContext.Current.CancellationToken), StringComparison.Ordinal);
+        using HttpResponseMessage elsewhere = await served.Http.GetAsync("/chat/completions", TestContext.Current.CancellationToken);
+        Assert.Equal(HttpStatusCode.NotFound, elsewhere.StatusCode);
+        Assert.Contains("under /v1", await elsewhere.Content.ReadAsStringAsync(TestContext.Current.CancellationToken), StringComparison.Ordinal);
+        (int code, string error) = await served.SignalAsync(Terminate);
+        Assert.Equal(0, code);
+        Assert.Contains("Model pico-vicuna loaded", error, StringComparison.Ordinal);
+        Assert.Contains("POST /v1/chat/completions 200", error, StringComparison.Ordinal);
+        Assert.DoesNotContain("   at ", error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Serve_WithJson_SaysWhereInOneObjectAndEndsWellOnInterrupt()
+    {
+        await using Served served = await Served.StartAsync(["serve", "--urls", "http://127.0.0.1:0", "--threads", "1", "--model-id", "my-model", "--json"]);
+        JsonElement line = JsonDocument.Parse(served.Line).RootElement;
+        Assert.Equal("my-model", line.GetProperty("model").GetString());
+        Assert.StartsWith("http://127.0.0.1:", line.GetProperty("url").GetString(), StringComparison.Ordinal);
+        (int code, _) = await served.SignalAsync(Interrupt);
+        Assert.Equal(0, code);
+    }
+
+    [Fact]
+    public async Task Serve_ToldToEnd_FinishesWhatItHasAndRefusesWhatComes()
+    {
+        await using Served served = await Served.StartAsync(["serve", "--urls", "http://127.0.0.1:0", "--threads", "1", "--isa", "scalar"]);
+        // Two are under way: an answer, and a request that comes slowly, so that there is time to look.
+        using Socket slow = await HalfARequestAsync(served);
+        Task<string> underWay = served.ChatAsync(Endless);
+        await served.UntilAsync("vicuna_active_requests 1");
+        Task<(int Code, string Error)> ending = served.SignalAsync(Terminate);
+        await served.UntilAsync("vicuna_draining 1");
+        using HttpResponseMessage refused = await served.Http.GetAsync("/v1/models", TestContext.Current.CancellationToken);
+        Assert.Equal(HttpStatusCode.ServiceUnavailable, refused.StatusCode);
+        Assert.True(refused.Headers.RetryAfter?.Delta >= TimeSpan.FromSeconds(1));
+        Assert.Contains("\"finish_reason\":\"length\"", await underWay, StringComparison.Ordinal);
+        slow.Close();
+        Assert.Equal(0, (await ending).Code);
+    }
+
+    [Fact]
+    public async Task Serve_ToldTwice_EndsAtOnce()
+    {
+        await using Served served = await Served.StartAsync(["serve", "--urls", "http://127.0.0.1:0", "--threads", "1", "--isa", "scalar", "--shutdown-timeout", "600"]);
+        // A request that never comes to its end holds the server up.
+        using Socket slow = await HalfARequestAsync(served);
+        await served.UntilAsync("vicuna_requests_in_progress 1");
+        Task<(int Code, string Error)> ending = served.SignalAsync(Terminate);
+        await served.UntilAsync("vicuna_draining 1");
+        (int code, _) = await served.SignalAsync(Terminate);
+        Assert.Equal(143, code);
+        await ending;
+    }
+
+    [Theory]
+    [InlineData("option")]
+    [InlineData("variable")]
+    [InlineData("file")]
+    public async Task Key_ByOptionVariableOrFile_IsNeeded(string way)
+    {
+        using TempFolder folder = new();
+        string file = Path.Combine(folder.Path, "keys");
+        await File.WriteAllTextAsync(file, $"{Key}\n", TestContext.Current.CancellationToken);
+        List<string> arguments = ["serve", "--urls", "http://127.0.0.1:0", "--threads", "1"];
+        arguments.AddRange(way switch
+        {
+            "option" => ["--api-key", Key],
+            "file" => ["--api-key-file", file],
+            _ => [],
+        });
+        await using Served served = await Served.StartAsync(arguments, way == "variable" ? new() { ["VICUNA_API_KEY"] = Key } : []);
+        Assert.Equal(HttpStatusCode.Unauthorized, (await served.Http.GetAsync("/v1/models", TestContext.Current.CancellationToken)).StatusCode);
+        Assert.Equal(HttpStatusCode.OK, (await served.Http.GetAsync("/health", TestContext.Current.CancellationToken)).StatusCode);
+        served.Http.DefaultRequestHeaders.Add("Authorization", $"Bearer {Key}");
+        Assert.Equal(HttpStatusCode.OK, (await served.Http.GetAsync("/v1/models", TestContext.Current.CancellationToken)).StatusCode);
+        (_, string error) = await served.SignalAsync(Terminate);
+        Assert.Contains("one of 1 keys, which end in ...5678", error, StringComparison.Ordinal);
+        Assert.DoesNotContain(Key, error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Address_ThatIsTaken_IsOneLineAndExitCode1()
+    {
+        using Socket taken = new(SocketType.Stream, ProtocolType.Tcp);
+        taken.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        taken.Listen();
+        int port = ((IPEndPoint)taken.LocalEndPoint!).Port;
+        CheckFailure(1, port.ToString(System.Globalization.CultureInfo.InvariantCulture), "--urls", $"http://127.0.0.1:{port}");
+    }
+
+    [Fact]
+    public void Model_ThatIsNotThere_IsOneLineAndExitCode1() => CheckFailure(1, "no-such-model", "--urls", "http://127.0.0.1:0", "--model", "no-such-model");
+
+    [Theory]
+    [InlineData("--urls", "ftp://127.0.0.1:1")]
+    [InlineData("--urls", "https://127.0.0.1:1")]
+    [InlineData("--urls", "http://127.0.0.1:99999")]
+    [InlineData("--urls", "http://0.0.0.0:0")]
+    [InlineData("--urls", "http://*:0")]
+    [InlineData("--slots", "0")]
+    [InlineData("--queue", "-1")]
+    [InlineData("--time-limit", "0")]
+    [InlineData("--queue-timeout", "NaN")]
+    [InlineData("--shutdown-timeout", "-1")]
+    [InlineData("--context", "1")]
+    [InlineData("--api-key", "two lines\n")]
+    [InlineData("--port", "80")]
+    public void Option_ThatIsWrong_IsNamedAndExitCode2(string option, string value)
+    {
+        Tool.Outcome outcome = Tool.Vicuna("serve", option, value);
+        Assert.Equal(2, outcome.ExitCode);
+        Assert.Contains(option == "--api-key" ? "API key" : option, outcome.Error, StringComparison.Ordinal);
+        Assert.DoesNotContain("   at ", outcome.Error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Help_NamesEveryOption()
+    {
+        Tool.Outcome outcome = Tool.Vicuna("serve", "--help");
+        Assert.Equal(0, outcome.ExitCode);
+        foreach (string option in new[] { "--urls", "--slots", "--queue", "--api-key", "--api-key-file", "VICUNA_API_KEY", "--prompt-tools", "--shutdown-timeout", "--model" })
+        {
+            Assert.Contains(option, outcome.Output, StringComparison.Ordinal);
+        }
+    }
+
+    private static async Task<Socket> HalfARequestAsync(Served served)
+    {
+        Socket socket = new(SocketType.Stream, ProtocolType.Tcp);
+        await socket.ConnectAsync("127.0.0.1", served.Http.BaseAddress!.Port, TestContext.Current.CancellationToken);
+        const string Head = "POST /v1/chat/completions HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{";
+        await socket.SendAsync(Encoding.ASCII.GetBytes(Head));
+        return socket;
+    }
+
+    private static void CheckFailure(int code, string named, params string[] arguments)
+    {
+        Tool.Outcome outcome = Tool.Vicuna(["serve", .. arguments]);
+        Assert.Equal(code, outcome.ExitCode);
+        Assert.Empty(outcome.Output);
+        string line = Assert.Single(outcome.Error.Split('\n', StringSplitOptions.RemoveEmptyEntries), line => line.StartsWith("vicuna: ", StringComparison.Ordinal));
+        Assert.Contains(named, line, StringComparison.Ordinal);
+        Assert.DoesNotContain("   at ", outcome.Error, StringComparison.Ordinal);
+    }
+
+    [DllImport("libc", EntryPoint = "kill", SetLastError = true)]
+    private static extern int Kill(int process, int signal);
+
+    /// <summary>A server that has said where it is.</summary>
+    private sealed class Served : IAsyncDisposable
+    {
+        private readonly Process _process;
+        private readonly Task<string> _error;
+
+        private Served(Process process, string line, Task<string> error)
+        {
+            (_process, Line, _error) = (process, line, error);
+            int start = line.IndexOf("http://", StringComparison.Ordinal);
+            Http = new HttpClient { BaseAddress = new Uri(line[start..].Split('"')[0]), Timeout = Long };
+        }
+
+        public string Line { get; }
+
+        public HttpClient Http { get; }
+
+        public static async Task<Served> StartAsync(IEnumerable<string> arguments, Dictionary<string, string>? environment = null)
+        {
+            Assert.SkipWhen(OperatingSystem.IsWindows(), "The test sends signals, which Windows has not.");
+            ProcessStartInfo start = new(Tool.VicunaPath, arguments) { RedirectStandardOutput = true, RedirectStandardError = true };
+            foreach ((string name, string value) in environment ?? [])
+            {
+                start.Environment[name] = value;
+            }
+
+            Process process = Process.Start(start)!;
+            Task<string> error = process.StandardError.ReadToEndAsync();
+            using CancellationTokenSource stop = new(Long);
+            string? line = await process.StandardOutput.ReadLineAsync(stop.Token);
+            return line is not null ? new Served(process, line, error) : throw new InvalidOperationException($"The server ended: {await error}");
+        }
+
+        public async Task<string> ChatAsync(string body)
+        {
+            using HttpResponseMessage response = await Http.PostAsync("/v1/chat/completions", new StringContent(body, Encoding.UTF8, "application/json"));
+            return await response.Content.ReadAsStringAsync();
+        }
+
+        public async Task<(int Code, string Error)> SignalAsync(int signal)
+        {
+            Assert.Equal(0, Kill(_process.Id, signal));
+            await _process.WaitForExitAsync().WaitAsync(Long);
+            return (_process.ExitCode, await _error);
+        }
+
+        public async Task UntilAsync(string metric)
+        {
+            using CancellationTokenSource stop = new(Long);
+            while (!(await Http.GetStringAsync("/metrics", stop.Token)).Contains($"\n{metric}\n", StringComparison.Ordinal))
+            {
+                await Task.Delay(10, stop.Token);
+            }
+        }
+
+        public async ValueTask DisposeAsync()
+        {
+            Http.Dispose();
+            if (!_process.HasExited)
+            {
+                _process.Kill();
+                await _process.WaitForExitAsync();
+            }
+
+            _process.Dispose();
+        }
+    }
+}
