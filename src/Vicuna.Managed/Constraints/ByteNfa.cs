@@ -83,15 +83,25 @@ internal sealed class ByteNfa
     private int BuildCharacters(CodePointSet set, int from)
     {
         int end = NewState();
+        // What follows the first byte is alike for many: a state for each continuation, from the last byte to the first.
+        Dictionary<(byte Low, byte High, int Next), int> states = [];
         foreach ((byte Low, byte High)[] bytes in Utf8Sequences.Of(set))
         {
-            int at = from;
-            for (int i = 0; i < bytes.Length; i++)
+            int next = end;
+            for (int i = bytes.Length - 1; i > 0; i--)
             {
-                int next = i == bytes.Length - 1 ? end : NewState();
-                Connect(at, bytes[i].Low, bytes[i].High, next);
-                at = next;
+                (byte Low, byte High, int Next) continuation = (bytes[i].Low, bytes[i].High, next);
+                if (!states.TryGetValue(continuation, out int state))
+                {
+                    state = NewState();
+                    Connect(state, bytes[i].Low, bytes[i].High, next);
+                    states.Add(continuation, state);
+                }
+
+                next = state;
             }
+
+            Connect(from, bytes[0].Low, bytes[0].High, next);
         }
 
         return end;

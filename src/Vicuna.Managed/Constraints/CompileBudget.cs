@@ -5,7 +5,7 @@ namespace Vicuna.Managed.Constraints;
 internal sealed class CompileBudget(string name)
 {
     private const int MaxStates = 150_000;
-    private const int MaxDeterministicStates = 30_000;
+    private const int MaxDeterministicStates = 60_000;
     private const long MaxWork = 10_000_000;
 
     private int _states;
@@ -32,7 +32,8 @@ internal sealed class CompileBudget(string name)
         if (!fits)
         {
             throw new ArgumentException(
-                $"{Name}: too complex: its automaton would have more than {MaxDeterministicStates} states, or take too long to make. Smaller counts or fewer alternatives help.");
+                $"{Name}: too complex: its automaton would have more than {MaxDeterministicStates} states, or take too long to make. "
+                + "Smaller counts or fewer alternatives help.");
         }
     }
 }

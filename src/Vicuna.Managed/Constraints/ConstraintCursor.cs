@@ -1,6 +1,6 @@
 namespace Vicuna.Managed.Constraints;
 
-/// <summary>How far one answer has come in its constraint, and what may come next. Not safe for concurrent use; allocates nothing from token to token.</summary>
+/// <summary>How far one answer has come in its constraint, and what may come next. Not safe for concurrent use; its buffers are kept.</summary>
 /// <param name="constraint">The constraint, for the model's vocabulary.</param>
 /// <param name="vocabSize">V, number of token ids that the model has.</param>
 internal sealed class ConstraintCursor(CompiledConstraint constraint, int vocabSize)
@@ -56,7 +56,8 @@ internal sealed class ConstraintCursor(CompiledConstraint constraint, int vocabS
         {
             throw new InvalidOperationException(IsComplete
                 ? "The constraint's text is complete and the model has no end-of-sequence id: append tokens or rewind to begin another."
-                : $"The constraint cannot be followed with this vocabulary: it has no piece for what must come next{(constraint.HasAllBytes ? "." : ", and not all bytes are pieces.")}");
+                : "The constraint cannot be followed with this vocabulary: it has no piece for what must come next"
+                    + (constraint.HasAllBytes ? "." : ", and not all bytes are pieces."));
         }
 
         return _mask;

@@ -1,6 +1,8 @@
 namespace Vicuna.Managed.Constraints;
 
-/// <summary>Rules that wait for the same called text to end: the stacks below it, all of them in one, since alternatives may call from several places. Immutable.</summary>
+/// <summary>
+/// Rules that wait for the same called text to end: the stacks below it, all of them in one, since alternatives may call from several places. Immutable.
+/// </summary>
 /// <param name="id">Number of its own.</param>
 /// <param name="frames">The rules, each with those below; in order, no place twice.</param>
 /// <param name="isBottom">Whether the called text may be the outermost.</param>

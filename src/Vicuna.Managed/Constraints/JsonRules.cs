@@ -62,7 +62,8 @@ internal sealed class JsonRules(GrammarBuilder builder)
     }
 
     /// <summary>One member.</summary>
-    public static Pattern Member(Pattern name, int value) => new Pattern.Sequence([name, Pattern.Text(":"), Pattern.Optional(Pattern.Text(" ")), new Pattern.Call(value)]);
+    public static Pattern Member(Pattern name, int value) =>
+        new Pattern.Sequence([name, Pattern.Text(":"), Pattern.Optional(Pattern.Text(" ")), new Pattern.Call(value)]);
 
     /// <summary>Elements of an array.</summary>
     /// <param name="item">Rule of an element.</param>
@@ -93,7 +94,8 @@ internal sealed class JsonRules(GrammarBuilder builder)
         _rules.Add("object", map);
         builder.Define(map, MapOf(value));
         builder.Define(array, ArrayOf(value, 0, null));
-        int[] others = [String, Leaf("number", () => JsonText.Number), Leaf("literals", () => new Pattern.Choice([Pattern.Text("true"), Pattern.Text("false"), Pattern.Text("null")]))];
-        builder.Define(value, new Pattern.Choice([.. others.Append(map).Append(array).Select(rule => new Pattern.Call(rule))]));
+        int number = Leaf("number", () => JsonText.Number);
+        int literal = Leaf("literals", () => new Pattern.Choice([Pattern.Text("true"), Pattern.Text("false"), Pattern.Text("null")]));
+        builder.Define(value, new Pattern.Choice([.. new[] { String, number, literal, map, array }.Select(rule => new Pattern.Call(rule))]));
     }
 }

@@ -16,7 +16,9 @@ internal static class JsonText
     /// <summary>A decimal digit.</summary>
     public static Pattern Digit { get; } = Set("0123456789");
 
-    /// <summary>White space between parts, at least one character: a space, or a new line with indentation. It is limited, so that nobody goes on with it for ever.</summary>
+    /// <summary>
+    /// White space between parts, at least one character: a space, or a new line with indentation. It is limited, so that nobody goes on with it for ever.
+    /// </summary>
     public static Pattern Space { get; } = new Pattern.Choice(
         [Pattern.Text(" "), new Pattern.Sequence([Pattern.Text("\n"), new Pattern.Repeat(Pattern.Text(" "), 0, MaxIndent)])]);
 
@@ -65,12 +67,17 @@ internal static class JsonText
     /// <summary>One text: a string.</summary>
     public static Pattern Literal(string value) => String(Pattern.Text(value));
 
-    // The four digits of a character, or of the two halves of one.
-    private static Pattern.Choice Unit() => new(
+    // The four digits of a character, or of the two halves of one. The last two are the same for all, which saves states.
+    private static Pattern.Sequence Unit() => new(
     [
-        new Pattern.Sequence([Set("0123456789abcefABCEF"), Hex, Hex, Hex]),
-        new Pattern.Sequence([Set("dD"), Set("01234567"), Hex, Hex]),
-        new Pattern.Sequence([Set("dD"), Set("89abAB"), Hex, Hex, Pattern.Text("\\u"), Set("dD"), Set("cdefCDEF"), Hex, Hex]),
+        new Pattern.Choice(
+        [
+            new Pattern.Sequence([Set("0123456789abcefABCEF"), Hex]),
+            new Pattern.Sequence([Set("dD"), Set("01234567")]),
+            new Pattern.Sequence([Set("dD"), Set("89abAB"), Hex, Hex, Pattern.Text("\\u"), Set("dD"), Set("cdefCDEF")]),
+        ]),
+        Hex,
+        Hex,
     ]);
 
     // As deep as expressions are: their makers limit that.

@@ -104,10 +104,13 @@ internal sealed class LeafPatterns(CompileBudget budget)
         }
 
         // 0.01: numbers of at most two digits behind the point.
-        bool isPowerOfTen = multiple is { IsNegative: false, Whole: "" } && multiple.Fraction.Length is > 0 and <= MaxFractionDigits && multiple.Fraction.Trim('0') == "1";
+        bool isPowerOfTen = multiple is { IsNegative: false, Whole: "" } && multiple.Fraction.Length is > 0 and <= MaxFractionDigits
+            && multiple.Fraction.Trim('0') == "1";
         return isPowerOfTen && !isInteger
             ? (multiple.Fraction.Length, 1)
-            : throw SchemaReader.Error(pointer, $"'multipleOf': expected an integer of 1 to {MaxMultiple}{(isInteger ? string.Empty : ", or 0.1, 0.01 and so on")}; others are not supported.");
+            : throw SchemaReader.Error(
+                pointer,
+                $"'multipleOf': expected an integer of 1 to {MaxMultiple}{(isInteger ? string.Empty : ", or 0.1, 0.01 and so on")}; others are not supported.");
     }
 
     // Digit by digit the remainder: state 0 is the beginning, 1 behind the sign, 2 behind a zero that is all, 3 + r elsewhere.

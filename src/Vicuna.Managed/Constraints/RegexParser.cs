@@ -16,7 +16,10 @@ internal sealed class RegexParser
     private static readonly CodePointSet Digits = CodePointSet.Of([('0', '9')]);
     private static readonly CodePointSet Word = CodePointSet.Of([('0', '9'), ('A', 'Z'), ('a', 'z'), ('_', '_')]);
     private static readonly CodePointSet Space = CodePointSet.Of(
-        [('\t', '\r'), (' ', ' '), (0xA0, 0xA0), (0x1680, 0x1680), (0x2000, 0x200A), (0x2028, 0x2029), (0x202F, 0x202F), (0x205F, 0x205F), (0x3000, 0x3000), (0xFEFF, 0xFEFF)]);
+    [
+        ('\t', '\r'), (' ', ' '), (0xA0, 0xA0), (0x1680, 0x1680), (0x2000, 0x200A), (0x2028, 0x2029), (0x202F, 0x202F), (0x205F, 0x205F),
+        (0x3000, 0x3000), (0xFEFF, 0xFEFF),
+    ]);
     private static readonly CodePointSet Any = CodePointSet.Of("\n\r\u2028\u2029").Complement();
 
     private readonly string _text;
@@ -232,7 +235,9 @@ internal sealed class RegexParser
             if (_at + 1 < _text.Length && _text[_at] == '-' && _text[_at + 1] != ']')
             {
                 _at++;
-                CodePointSet high = _text[_at] == '\\' ? ReadEscape(inClass: true) : _text[_at] == '[' ? throw Error("class subtraction is not supported") : Single(ReadCodePoint());
+                CodePointSet high = _text[_at] == '\\' ? ReadEscape(inClass: true)
+                    : _text[_at] == '[' ? throw Error("class subtraction is not supported")
+                    : Single(ReadCodePoint());
                 int from = OnlyValue(low, place);
                 int to = OnlyValue(high, place);
                 ranges.Add(from <= to ? (from, to) : throw Error("a range of characters is in reverse order", place));

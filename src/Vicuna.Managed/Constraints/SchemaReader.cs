@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text;
 using System.Text.Json;
 using Vicuna.Managed.Tokenization;
@@ -49,7 +50,8 @@ internal sealed class SchemaReader : IDisposable
     public static ArgumentException Error(string pointer, string problem) => new($"JSON schema at {pointer}: {problem}");
 
     /// <summary>The pointer of a part.</summary>
-    public static string Join(string pointer, string name) => $"{pointer}/{name.Replace("~", "~0", StringComparison.Ordinal).Replace("/", "~1", StringComparison.Ordinal)}";
+    public static string Join(string pointer, string name) =>
+        $"{pointer}/{name.Replace("~", "~0", StringComparison.Ordinal).Replace("/", "~1", StringComparison.Ordinal)}";
 
     /// <summary>Finds the part that a <c>$ref</c> names.</summary>
     /// <param name="reference">The reference.</param>
@@ -69,7 +71,7 @@ internal sealed class SchemaReader : IDisposable
             string name = Uri.UnescapeDataString(escaped).Replace("~1", "/", StringComparison.Ordinal).Replace("~0", "~", StringComparison.Ordinal);
             bool exists = at.ValueKind == JsonValueKind.Object
                 ? at.TryGetProperty(name, out at)
-                : at.ValueKind == JsonValueKind.Array && int.TryParse(name, out int index) && index >= 0 && index < at.GetArrayLength() && (at = at[index]).ValueKind != JsonValueKind.Undefined;
+                : TryGetElement(ref at, name);
             found = exists ? Join(found, name) : throw Error(pointer, $"$ref: there is no '{reference}'.");
         }
 
@@ -106,6 +108,13 @@ internal sealed class SchemaReader : IDisposable
             : throw Error(pointer, $"'{keyword}': expected a number of at most 64 characters, found {Shown(value)}.");
     }
 
+    /// <summary>A value for messages.</summary>
+    public static string Shown(JsonElement value)
+    {
+        string text = value.GetRawText();
+        return text.Length <= 40 ? text : string.Concat(text.AsSpan(0, 40), "...");
+    }
+
     // Escapes can spell half a surrogate pair, which no answer can hold.
     private static void CheckStrings(byte[] schema)
     {
@@ -120,16 +129,18 @@ internal sealed class SchemaReader : IDisposable
                 }
                 catch (InvalidOperationException exception)
                 {
-                    throw new ArgumentException($"JSON schema: the string at byte {reader.TokenStartIndex} holds half a surrogate pair, which is no character.", exception);
+                    throw new ArgumentException(
+                        $"JSON schema: the string at byte {reader.TokenStartIndex} holds half a surrogate pair, which is no character.", exception);
                 }
             }
         }
     }
 
-    /// <summary>A value for messages.</summary>
-    public static string Shown(JsonElement value)
+    private static bool TryGetElement(ref JsonElement at, string name)
     {
-        string text = value.GetRawText();
-        return text.Length <= 40 ? text : string.Concat(text.AsSpan(0, 40), "...");
+        bool exists = at.ValueKind == JsonValueKind.Array
+            && int.TryParse(name, NumberStyles.None, CultureInfo.InvariantCulture, out int index) && index < at.GetArrayLength();
+        at = exists ? at[int.Parse(name, CultureInfo.InvariantCulture)] : at;
+        return exists;
     }
 }
