@@ -23,7 +23,8 @@ Option<FileInfo?> questionFile = new("--questions")
 {
     Description = "JSON array of {question, answer}. Default: the embedded model's for the embedded model, made-up ones for others.",
 };
-Option<int?> questionCount = Take<int?>("--question-count", "How many questions. Default: all of the file, 16 made-up ones.", null, value => value >= 1, "1 or more");
+Option<int?> questionCount = Take<int?>(
+    "--question-count", "How many questions. Default: all of the file, 16 made-up ones.", null, value => value >= 1, "1 or more");
 Option<int> maxTokens = Count("--max-tokens", "Longest answer, in tokens.", 64);
 
 Option<int[]> streams = Take<int[]>(
@@ -56,7 +57,8 @@ Option<double> tolerance = Take(
 Command fairness = Verb(
     "fairness", "A neighbour's long prompt: what it does to a running answer and to a short question.",
     (parsed, server, report, stop) =>
-        new Fairness(server, parsed.GetValue(promptTokens), parsed.GetValue(chunkTokens), parsed.GetValue(rounds), parsed.GetValue(tolerance)).RunAsync(report, stop),
+        new Fairness(server, parsed.GetValue(promptTokens), parsed.GetValue(chunkTokens), parsed.GetValue(rounds), parsed.GetValue(tolerance))
+            .RunAsync(report, stop),
     promptTokens, chunkTokens, rounds, tolerance);
 
 RootCommand root = new("Load on an OpenAI-compatible server.") { load, soak, fairness };
@@ -90,7 +92,8 @@ async Task<int> RunAsync(ParseResult parsed, string mode, Func<LoadServer, Repor
         Console.Error.WriteLine("Interrupted.");
         return Interrupted;
     }
-    catch (Exception exception) when (exception is HttpRequestException or IOException or InvalidDataException or TimeoutException or JsonException or Win32Exception)
+    catch (Exception exception) when (exception
+        is HttpRequestException or IOException or InvalidDataException or TimeoutException or JsonException or Win32Exception)
     {
         Console.Error.WriteLine(exception.Message);
         return 1;
