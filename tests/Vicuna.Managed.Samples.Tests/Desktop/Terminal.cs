@@ -32,8 +32,8 @@ internal sealed class Terminal : IDisposable
         }
     }
 
-    /// <summary>The exit code of the program; null while it runs.</summary>
-    public int? ExitCode => Tmux(["display-message", "-p", "#{pane_dead}/#{pane_dead_status}"]).Trim().Split('/') is ["1", var status]
+    /// <summary>The exit code of the program; null while it is not known, which is a little longer than the program runs.</summary>
+    public int? ExitCode => Tmux(["display-message", "-p", "#{pane_dead}/#{pane_dead_status}"]).Trim().Split('/') is ["1", { Length: > 0 } status]
         ? int.Parse(status, System.Globalization.CultureInfo.InvariantCulture)
         : null;
 
