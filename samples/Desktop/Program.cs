@@ -30,12 +30,16 @@ for (int i = 0; i < args.Length; i++)
     }
 }
 
-userFolder ??= Path.Combine(
-    Environment.GetFolderPath(Environment.SpecialFolder.LocalApplicationData, Environment.SpecialFolderOption.DoNotVerify), "Vicuna.Managed.Desktop");
-if (!Path.IsPathRooted(userFolder) && args is not [.., "--user-folder", _] and not ["--user-folder", _, ..])
+if (userFolder is null)
 {
-    Console.Error.WriteLine($"There is no folder for this user's application data; name one. {Usage}");
-    return 2;
+    string applicationData = Environment.GetFolderPath(Environment.SpecialFolder.LocalApplicationData, Environment.SpecialFolderOption.DoNotVerify);
+    if (applicationData.Length == 0)
+    {
+        Console.Error.WriteLine($"This user has no folder for application data; name one. {Usage}");
+        return 2;
+    }
+
+    userFolder = Path.Combine(applicationData, "Vicuna.Managed.Desktop");
 }
 
 if (Console.IsInputRedirected || Console.IsOutputRedirected)

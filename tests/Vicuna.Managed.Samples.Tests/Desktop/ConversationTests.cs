@@ -53,7 +53,7 @@ public sealed class ConversationTests
         await DesktopHost.RunAsync(async host =>
         {
             await host.Main.StartAsync(model.File("tiny"));
-            (host.Main.Settings.Temperature, host.Main.Settings.MaxNewTokens) = (1, 100_000);
+            (host.Main.Settings.Temperature, host.Main.Settings.MaxNewTokens) = (0, 100_000);
             ConversationViewModel conversation = host.Main.Selected;
             conversation.Draft = Question;
             Task sending = conversation.SendCommand.ExecuteAsync(null);

@@ -134,7 +134,7 @@ public sealed class ModelTests
         await DesktopHost.RunAsync(async host =>
         {
             await host.Main.StartAsync(folder.File("tiny"));
-            (host.Main.Settings.Temperature, host.Main.Settings.MaxNewTokens) = (1, 100_000);
+            (host.Main.Settings.Temperature, host.Main.Settings.MaxNewTokens) = (0, 100_000);
             ConversationViewModel conversation = host.Main.Selected;
             conversation.Draft = "Hello";
             Task sending = conversation.SendCommand.ExecuteAsync(null);

@@ -22,7 +22,8 @@ internal sealed class Terminal : IDisposable
         string dotnet = Path.GetFullPath(Path.Combine(RuntimeEnvironment.GetRuntimeDirectory(), "..", "..", "..", "dotnet"));
         try
         {
-            string[] command = [dotnet, Path.Combine(AppContext.BaseDirectory, program[0]), .. program[1..]];
+            // The shell notes the exit code: tmux does not always know it.
+            string[] command = ["sh", "-c", "\"$@\"; echo $? > \"$0\"", ExitFile, dotnet, Path.Combine(AppContext.BaseDirectory, program[0]), .. program[1..]];
             Tmux(["-u", "-f", configuration, "new-session", "-d", "-x", $"{columns}", "-y", $"{rows}", .. command]);
         }
         catch (Win32Exception)
@@ -32,10 +33,8 @@ internal sealed class Terminal : IDisposable
         }
     }
 
-    /// <summary>The exit code of the program; null while it runs.</summary>
-    public int? ExitCode => Tmux(["display-message", "-p", "#{pane_dead}/#{pane_dead_status}"]).Trim().Split('/') is ["1", var status]
-        ? int.Parse(status, System.Globalization.CultureInfo.InvariantCulture)
-        : null;
+    /// <summary>The exit code of the program; null while it is not known, which is a little longer than the program runs.</summary>
+    public int? ExitCode => File.Exists(ExitFile) && int.TryParse(File.ReadAllText(ExitFile), out int code) ? code : null;
 
     /// <summary>What is on the screen.</summary>
     public string Screen => Tmux(["-u", "capture-pane", "-p"]);
@@ -74,6 +73,8 @@ internal sealed class Terminal : IDisposable
         Tmux(["kill-server"]);
         _folder.Dispose();
     }
+
+    private string ExitFile => _folder.File("exit-code");
 
     private string Tmux(string[] arguments)
     {
