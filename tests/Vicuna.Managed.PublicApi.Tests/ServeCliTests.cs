@@ -67,15 +67,19 @@ public sealed class ServeCliTests
     [Fact]
     public async Task Serve_ToldTwice_EndsAtOnce()
     {
-        await using Served served = await Served.StartAsync(["serve", "--urls", "http://127.0.0.1:0", "--threads", "1", "--isa", "scalar", "--shutdown-timeout", "600"]);
-        // A request that never comes to its end holds the server up.
-        using Socket slow = await HalfARequestAsync(served);
-        await served.UntilAsync("vicuna_requests_in_progress 1");
+        string[] arguments =
+            ["serve", "--urls", "http://127.0.0.1:0", "--threads", "1", "--isa", "scalar", "--slots", "1", "--queue", "60", "--shutdown-timeout", "600"];
+        await using Served served = await Served.StartAsync(arguments);
+        // A minute's work.
+        Task[] underWay = [.. Enumerable.Range(0, 60).Select(_ => served.ChatAsync(Endless))];
+        await served.UntilAsync("vicuna_active_requests 1");
         Task<(int Code, string Error)> ending = served.SignalAsync(Terminate);
         await served.UntilAsync("vicuna_draining 1");
         (int code, _) = await served.SignalAsync(Terminate);
         Assert.Equal(143, code);
         await ending;
+        await Task.WhenAll(underWay).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing | ConfigureAwaitOptions.ContinueOnCapturedContext);
+        Assert.Contains(underWay, request => request.IsFaulted);
     }
 
     [Theory]
