@@ -15,6 +15,10 @@ public sealed class ToolTests(ToolTests.ToolServer tools, PicoServer pico) : ICl
         {"type":"function","function":{"name":"get_time"}}]
         """;
 
+    private const string Asked = """{"role":"user","content":"a"}""";
+    private const string Call = """{"role":"assistant","tool_calls":[{"id":"1","type":"function","function":{"name":"get_time","arguments":"{}"}}]}""";
+    private const string Answered = """{"role":"tool","tool_call_id":"1","content":"x"}""";
+
     private TestServer Server => tools.Server;
 
     public static TheoryData<string, string> Wrong => new()
@@ -42,12 +46,12 @@ public sealed class ToolTests(ToolTests.ToolServer tools, PicoServer pico) : ICl
     public static TheoryData<string, string> WrongHistories => new()
     {
         // An answer to no call, to another call, twice; a call without its answer; arguments that are none.
-        { """[{"role":"user","content":"a"},{"role":"tool","tool_call_id":"1","content":"x"}]""", "messages[1].tool_call_id" },
-        { """[{"role":"user","content":"a"},{"role":"assistant","tool_calls":[{"id":"1","type":"function","function":{"name":"get_time","arguments":"{}"}}]},{"role":"tool","tool_call_id":"2","content":"x"}]""", "messages[2].tool_call_id" },
-        { """[{"role":"user","content":"a"},{"role":"assistant","tool_calls":[{"id":"1","type":"function","function":{"name":"get_time","arguments":"{}"}}]},{"role":"tool","tool_call_id":"1","content":"x"},{"role":"tool","tool_call_id":"1","content":"x"}]""", "messages[3].tool_call_id" },
-        { """[{"role":"user","content":"a"},{"role":"assistant","tool_calls":[{"id":"1","type":"function","function":{"name":"get_time","arguments":"{}"}}]},{"role":"user","content":"b"}]""", "messages" },
-        { """[{"role":"user","content":"a"},{"role":"assistant","tool_calls":[{"id":"1","type":"function","function":{"name":"get_time","arguments":"{}"}}]}]""", "messages" },
-        { """[{"role":"user","content":"a"},{"role":"assistant","tool_calls":[{"id":"1","type":"function","function":{"name":"get_time","arguments":"none"}}]},{"role":"tool","tool_call_id":"1","content":"x"}]""", "messages[1].tool_calls" },
+        { $"[{Asked},{Answered}]", "messages[1].tool_call_id" },
+        { $"[{Asked},{Call},{Answered.Replace("\"1\"", "\"2\"", StringComparison.Ordinal)}]", "messages[2].tool_call_id" },
+        { $"[{Asked},{Call},{Answered},{Answered}]", "messages[3].tool_call_id" },
+        { $"[{Asked},{Call},{Asked}]", "messages" },
+        { $"[{Asked},{Call}]", "messages" },
+        { $"[{Asked},{Call.Replace("{}", "none", StringComparison.Ordinal)},{Answered}]", "messages[1].tool_calls" },
     };
 
     [Theory]
@@ -72,10 +76,12 @@ public sealed class ToolTests(ToolTests.ToolServer tools, PicoServer pico) : ICl
         List<string> events = await Server.EventsAsync(Path, TestServer.Chat($"{Tools},{Choice},\"max_tokens\":100,\"stream\":true"));
         JsonElement[] choices = [.. events[..^1].Select(data => TestServer.Parse(data).GetProperty("choices")[0])];
         Assert.Equal("tool_calls", choices[^1].GetProperty("finish_reason").GetString());
-        JsonElement call = Assert.Single(choices, choice => choice.GetProperty("delta").TryGetProperty("tool_calls", out _)).GetProperty("delta").GetProperty("tool_calls")[0];
+        JsonElement calling = Assert.Single(choices, choice => choice.GetProperty("delta").TryGetProperty("tool_calls", out _));
+        JsonElement call = calling.GetProperty("delta").GetProperty("tool_calls")[0];
         Assert.Equal(0, call.GetProperty("index").GetInt32());
         CheckCall(call, "get_weather");
-        Assert.All(choices, choice => Assert.True(!choice.GetProperty("delta").TryGetProperty("content", out JsonElement text) || text.GetString() == string.Empty));
+        Assert.All(choices, choice =>
+            Assert.True(!choice.GetProperty("delta").TryGetProperty("content", out JsonElement text) || text.GetString() == string.Empty));
     }
 
     [Fact]
@@ -93,11 +99,13 @@ public sealed class ToolTests(ToolTests.ToolServer tools, PicoServer pico) : ICl
     {
         for (int seed = 0; seed < 2; seed++)
         {
-            string body = TestServer.Chat($"{Tools},\"tool_choice\":\"auto\",\"max_tokens\":40,\"seed\":{seed}").Replace("\"temperature\":0", "\"temperature\":1.5", StringComparison.Ordinal);
+            string body = TestServer.Chat($"{Tools},\"tool_choice\":\"auto\",\"max_tokens\":40,\"seed\":{seed}")
+                .Replace("\"temperature\":0", "\"temperature\":1.5", StringComparison.Ordinal);
             JsonElement answer = (await Server.JsonAsync(Path, body)).GetProperty("choices")[0];
             List<string> events = await Server.EventsAsync(Path, body[..^1] + ",\"stream\":true}");
             JsonElement[] choices = [.. events[..^1].Select(data => TestServer.Parse(data).GetProperty("choices")[0])];
-            string streamed = string.Concat(choices.Select(choice => choice.GetProperty("delta").TryGetProperty("content", out JsonElement text) ? text.GetString() : string.Empty));
+            string streamed = string.Concat(choices.Select(choice =>
+                choice.GetProperty("delta").TryGetProperty("content", out JsonElement text) ? text.GetString() : string.Empty));
             Assert.Equal(answer.GetProperty("message").GetProperty("content").GetString() ?? string.Empty, streamed);
             Assert.DoesNotContain("\"answer\"", streamed, StringComparison.Ordinal);
             Assert.Equal(answer.GetProperty("finish_reason").GetString(), choices[^1].GetProperty("finish_reason").GetString());
@@ -176,11 +184,12 @@ public sealed class ToolTests(ToolTests.ToolServer tools, PicoServer pico) : ICl
     [InlineData(true)]
     public async Task OfficialClient_GetsTheCall(bool stream)
     {
+        const string City = """{"type":"object","properties":{"city":{"enum":["Rome","Oslo"]}},"required":["city"]}""";
         ChatClient client = Server.Client().GetChatClient(TestServer.ModelId);
         ChatCompletionOptions options = new()
         {
             Temperature = 0,
-            Tools = { ChatTool.CreateFunctionTool("get_weather", "The weather.", BinaryData.FromString("""{"type":"object","properties":{"city":{"enum":["Rome","Oslo"]}},"required":["city"]}""")) },
+            Tools = { ChatTool.CreateFunctionTool("get_weather", "The weather.", BinaryData.FromString(City)) },
             ToolChoice = ChatToolChoice.CreateRequiredChoice(),
         };
         ChatMessage[] question = [new UserChatMessage("Weather?")];

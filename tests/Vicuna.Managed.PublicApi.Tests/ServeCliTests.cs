@@ -42,6 +42,8 @@ public sealed class ServeCliTests
         JsonElement line = JsonDocument.Parse(served.Line).RootElement;
         Assert.Equal("my-model", line.GetProperty("model").GetString());
         Assert.StartsWith("http://127.0.0.1:", line.GetProperty("url").GetString(), StringComparison.Ordinal);
+        // Programs that a shell starts in the background ignore it, and so does what they start.
+        Assert.SkipWhen(served.IgnoresInterrupt, "Whoever started the tests has SIGINT ignored.");
         (int code, _) = await served.SignalAsync(Interrupt);
         Assert.Equal(0, code);
     }
@@ -67,15 +69,19 @@ public sealed class ServeCliTests
     [Fact]
     public async Task Serve_ToldTwice_EndsAtOnce()
     {
-        await using Served served = await Served.StartAsync(["serve", "--urls", "http://127.0.0.1:0", "--threads", "1", "--isa", "scalar", "--shutdown-timeout", "600"]);
-        // A request that never comes to its end holds the server up.
-        using Socket slow = await HalfARequestAsync(served);
-        await served.UntilAsync("vicuna_requests_in_progress 1");
+        string[] arguments =
+            ["serve", "--urls", "http://127.0.0.1:0", "--threads", "1", "--isa", "scalar", "--slots", "1", "--queue", "60", "--shutdown-timeout", "600"];
+        await using Served served = await Served.StartAsync(arguments);
+        // A minute's work.
+        Task[] underWay = [.. Enumerable.Range(0, 60).Select(_ => served.ChatAsync(Endless))];
+        await served.UntilAsync("vicuna_active_requests 1");
         Task<(int Code, string Error)> ending = served.SignalAsync(Terminate);
         await served.UntilAsync("vicuna_draining 1");
         (int code, _) = await served.SignalAsync(Terminate);
         Assert.Equal(143, code);
         await ending;
+        await Task.WhenAll(underWay).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing | ConfigureAwaitOptions.ContinueOnCapturedContext);
+        Assert.Contains(underWay, request => request.IsFaulted);
     }
 
     [Theory]
@@ -186,6 +192,17 @@ public sealed class ServeCliTests
         }
 
         public string Line { get; }
+
+        public bool IgnoresInterrupt
+        {
+            get
+            {
+                const string Ignored = "SigIgn:";
+                string file = $"/proc/{_process.Id}/status";
+                string? line = File.Exists(file) ? File.ReadLines(file).FirstOrDefault(line => line.StartsWith(Ignored, StringComparison.Ordinal)) : null;
+                return line is not null && (Convert.ToUInt64(line[Ignored.Length..].Trim(), 16) & (1UL << (Interrupt - 1))) != 0;
+            }
+        }
 
         public HttpClient Http { get; }
 

@@ -104,7 +104,8 @@ internal static class ChatEndpoint
 
         await events.EndAsync().ConfigureAwait(false);
 
-        Task SendAsync(Action<Utf8JsonWriter> delta, IReadOnlyList<TokenLogProbability>? probabilities = null, string? finishReason = null) => events.SendAsync(json =>
+        Task SendAsync(
+            Action<Utf8JsonWriter> delta, IReadOnlyList<TokenLogProbability>? probabilities = null, string? finishReason = null) => events.SendAsync(json =>
         {
             AnswerFields.WriteHead(json, exchange, IdPrefix, "chat.completion.chunk");
             json.WriteStartArray("choices");

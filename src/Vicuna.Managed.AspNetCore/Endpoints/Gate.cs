@@ -113,7 +113,8 @@ internal sealed partial class Gate(ModelHost host, ServerMetrics metrics, ILogge
         }
 
         ApiError? error = Errors.Find(exception, exchange.Route.PromptField);
-        if (error is null && (host.State == ServerState.Draining || host.Abort.IsCancellationRequested) && exception is OperationCanceledException or ObjectDisposedException)
+        bool isEnding = host.State == ServerState.Draining || host.Abort.IsCancellationRequested;
+        if (error is null && isEnding && exception is OperationCanceledException or ObjectDisposedException)
         {
             error = Errors.Draining();
         }

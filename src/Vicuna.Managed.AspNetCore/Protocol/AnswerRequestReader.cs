@@ -35,7 +35,8 @@ internal static class AnswerRequestReader
         int choices = body.Int("n", 1, most) ?? 1;
         if (stream && (choices > 1 || prompts > 1))
         {
-            throw Errors.Unsupported(choices > 1 ? "n" : "prompt", "stream: expected one answer, found several; their pieces cannot be told apart by all clients.");
+            throw Errors.Unsupported(
+                choices > 1 ? "n" : "prompt", "stream: expected one answer, found several; their pieces cannot be told apart by all clients.");
         }
 
         if ((long)choices * prompts > most)

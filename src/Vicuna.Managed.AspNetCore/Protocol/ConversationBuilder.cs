@@ -53,8 +53,8 @@ internal sealed class ConversationBuilder
     {
         if (!_allowsTools && (message.Role == MessageRole.Tool || message.ToolCalls.Count > 0))
         {
-            throw Errors.Unsupported(
-                $"messages[{message.Index}]", $"messages[{message.Index}]: expected no calls of tools and no answers to them; this model was not made for tools.");
+            string place = $"messages[{message.Index}]";
+            throw Errors.Unsupported(place, $"{place}: expected no calls of tools and no answers to them; this model was not made for tools.");
         }
 
         if (message.Role == MessageRole.Tool)

@@ -129,7 +129,8 @@ internal static class MessageReader
                 throw Errors.Invalid(missing, $"{missing}: expected a function with a name, found none.", "missing_required_parameter");
             }
 
-            string id = call.String("id") ?? throw Errors.Invalid(call.PathOf("id"), $"{call.PathOf("id")}: expected an id, found none.", "missing_required_parameter");
+            string idPath = call.PathOf("id");
+            string id = call.String("id") ?? throw Errors.Invalid(idPath, $"{idPath}: expected an id, found none.", "missing_required_parameter");
             calls.Add(new RequestToolCall(id, name, function.String("arguments") is { Length: > 0 } arguments ? arguments : "{}"));
         }
 
