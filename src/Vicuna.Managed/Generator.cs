@@ -42,7 +42,7 @@ public sealed partial class Generator : IDisposable
         _logProbabilities = options.LogProbabilities is null ? null : new LogProbabilities();
         if (options.Constraint is { } constraint)
         {
-            _constraint = new ConstraintCursor(constraint.For(tokenizer!), decoder.Config.VocabSize);
+            _constraint = new ConstraintCursor(constraint.Grammar.For(tokenizer!), decoder.Config.VocabSize);
             _constraint.Configure(endIds, stripsLeadingSpace: false);
         }
     }

@@ -241,7 +241,7 @@ public sealed class InferenceEngine : IAsyncDisposable, IDisposable
     {
         GenerationOptions merged = Model.CheckRequest(prompt, options);
         // Here, where nobody waits for it: what is prepared for the vocabulary is found again on the engine's thread.
-        _ = merged.Constraint?.For(Model.Tokenizer);
+        _ = merged.Constraint?.Grammar.For(Model.Tokenizer);
         IReadOnlyList<int> ids = Encode(prompt);
         long wanted = ids.Count + (long)(merged.MaxNewTokens ?? OptionsResolver.DefaultMaxNewTokens);
         int positions = (int)Math.Min(wanted, ContextLength);

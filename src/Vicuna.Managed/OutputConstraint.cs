@@ -1,6 +1,4 @@
-using System.Runtime.CompilerServices;
 using Vicuna.Managed.Constraints;
-using Vicuna.Managed.Tokenization;
 
 namespace Vicuna.Managed;
 
@@ -14,12 +12,13 @@ public sealed class OutputConstraint
     private const int MaxChoices = 5000;
     private const int MaxChoiceCharacters = 512 * 1024;
 
-    private readonly ConditionalWeakTable<SentencePieceTokenizer, CompiledConstraint> _compiled = [];
-
     private OutputConstraint(string description, Grammar grammar) => (Description, Grammar) = (description, grammar);
 
     /// <summary>What the form is, for people.</summary>
     public string Description { get; }
+
+    /// <summary>The texts that it allows.</summary>
+    internal Grammar Grammar { get; }
 
     /// <summary>
     /// Any JSON object, with objects and arrays at most 32 deep. White space is at most one space, or a new line with indentation, at places where it is
@@ -73,7 +72,7 @@ public sealed class OutputConstraint
         {
             string choice = choices[i] ?? throw new ArgumentException($"Choice {i} is null.", nameof(choices));
             characters += choice.Length;
-            if (choice.Length == 0 || !Surrogates.AreWellFormed(choice))
+            if (choice.Length == 0 || !Pattern.IsUnicode(choice))
             {
                 throw new ArgumentException($"Choice {i} is {(choice.Length == 0 ? "empty" : "no valid Unicode: it holds half a surrogate pair")}.", nameof(choices));
             }
@@ -83,10 +82,4 @@ public sealed class OutputConstraint
             ? new OutputConstraint($"one of {choices.Count} texts", GrammarBuilder.Of(new Pattern.Choice([.. choices.Select(Pattern.Text)]), "choices"))
             : throw new ArgumentException($"Expected choices of together at most {MaxChoiceCharacters} characters, found {characters}.", nameof(choices));
     }
-
-    /// <summary>The texts that it allows.</summary>
-    internal Grammar Grammar { get; }
-
-    /// <summary>The constraint for a vocabulary: made at the first call, which takes some milliseconds, and found at later ones.</summary>
-    internal CompiledConstraint For(SentencePieceTokenizer tokenizer) => _compiled.GetValue(tokenizer, key => new CompiledConstraint(Grammar, key));
 }

@@ -49,7 +49,7 @@ public class MaskedSamplingVersusPlain
                 """{"type":"object","properties":{"name":{"type":"string","maxLength":200},"tags":{"type":"array","items":{"type":"string"}},"age":{"type":"integer","minimum":0,"maximum":150}},"required":["name","tags","age"]}"""),
             _ => OutputConstraint.Regex("(?:[A-Z][a-z]{0,30} ){1,50}\\."),
         };
-        _cursor = new ConstraintCursor(constraint.For(_tokenizer), _tokenizer.VocabularySize);
+        _cursor = new ConstraintCursor(constraint.Grammar.For(_tokenizer), _tokenizer.VocabularySize);
         _cursor.Configure([2], stripsLeadingSpace: true);
         _cursor.Reset();
         _sampler = new Sampler(_tokenizer.VocabularySize);

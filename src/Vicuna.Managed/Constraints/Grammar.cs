@@ -1,8 +1,11 @@
+using System.Runtime.CompilerServices;
+using Vicuna.Managed.Tokenization;
+
 namespace Vicuna.Managed.Constraints;
 
 /// <summary>
 /// Rules that may call one another, each an automaton over bytes: the texts that a constraint allows. From every state that is left in it the text
-/// can be completed within <see cref="MaxNesting"/>. Immutable.
+/// can be completed within <see cref="MaxNesting"/>. Immutable and safe for concurrent use.
 /// </summary>
 internal sealed class Grammar
 {
@@ -16,6 +19,7 @@ internal sealed class Grammar
     private readonly bool[] _isNested;
     private readonly int[][] _need;
     private readonly bool[] _callsNested;
+    private readonly ConditionalWeakTable<SentencePieceTokenizer, CompiledConstraint> _compiled = [];
 
     private Grammar(ByteDfa[] rules, bool[] isNested, int[][] need, int start)
     {
@@ -41,6 +45,9 @@ internal sealed class Grammar
 
     /// <summary>The least nesting that completing a rule's text takes, for each state.</summary>
     public ReadOnlySpan<int> NeedOf(int rule) => _need[rule];
+
+    /// <summary>The grammar for a vocabulary: made at the first call, which takes some tens of milliseconds, and found at later ones.</summary>
+    public CompiledConstraint For(SentencePieceTokenizer tokenizer) => _compiled.GetValue(tokenizer, key => new CompiledConstraint(this, key));
 
     /// <summary>Puts rules together.</summary>
     /// <param name="rules">The automata.</param>

@@ -1,3 +1,5 @@
+using Vicuna.Managed.Tokenization;
+
 namespace Vicuna.Managed.Constraints;
 
 /// <summary>A set of texts, as an expression. Expressions are trees of limited depth; what repeats without end does so through <see cref="Call"/>.</summary>
@@ -5,6 +7,9 @@ internal abstract record Pattern
 {
     /// <summary>The empty text.</summary>
     public static Pattern Empty { get; } = new Sequence([]);
+
+    /// <summary>Whether a text is valid Unicode, as every text of an expression must be.</summary>
+    public static bool IsUnicode(string text) => Surrogates.AreWellFormed(text);
 
     /// <summary>A fixed text.</summary>
     public static Pattern Text(string text)

@@ -30,14 +30,13 @@ internal sealed class SchemaReader : IDisposable
 
         try
         {
+            CheckStrings(Encoding.UTF8.GetBytes(schema));
             _document = JsonDocument.Parse(schema, new JsonDocumentOptions { MaxDepth = MaxDepth, AllowDuplicateProperties = false });
         }
         catch (JsonException exception)
         {
             throw new ArgumentException($"JSON schema: no JSON of at most {MaxDepth} levels: {exception.Message}", exception);
         }
-
-        CheckStrings(Encoding.UTF8.GetBytes(schema));
     }
 
     /// <summary>The schema.</summary>

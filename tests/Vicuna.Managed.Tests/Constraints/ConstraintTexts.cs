@@ -1,5 +1,6 @@
 using System.Text;
 using Vicuna.Managed.Constraints;
+using Vicuna.Managed.Tokenization;
 
 namespace Vicuna.Managed.Tests.Constraints;
 
@@ -9,6 +10,8 @@ internal static class ConstraintTexts
     public static bool Allows(this OutputConstraint constraint, string text) => Run(new PushdownMachine(constraint.Grammar), text) is { Accepts: true };
 
     public static bool AllowsBeginning(this OutputConstraint constraint, string text) => Run(new PushdownMachine(constraint.Grammar), text) is not null;
+
+    public static CompiledConstraint For(this OutputConstraint constraint, SentencePieceTokenizer tokenizer) => constraint.Grammar.For(tokenizer);
 
     /// <summary>The result of something that must not take for ever.</summary>
     public static Task<T> Soon<T>(Func<T> action) => Task.Factory

@@ -155,6 +155,7 @@ public sealed class JsonSchemaTests
     [InlineData("{")]
     [InlineData("""{"type":"string","type":"null"}""")]
     [InlineData("""{"const":"\ud800"}""")]
+    [InlineData("""{"\ud800":1}""")]
     public void Text_ThatIsNoSchema_IsRefused(string schema) =>
         Assert.StartsWith("JSON schema: ", Assert.Throws<ArgumentException>(() => OutputConstraint.JsonSchema(schema)).Message, StringComparison.Ordinal);
 
