@@ -60,7 +60,7 @@ public sealed partial class VicunaChatClient : IChatClient, IAsyncDisposable
     private readonly VicunaChatClientOptions _options;
     private readonly ChatClientMetadata _metadata;
     private readonly ILogger _logger;
-    private readonly FormCache _forms = new();
+    private readonly OutputConstraintCache _forms = new();
     private volatile bool _disposed;
     private int _ignoredTools;
 

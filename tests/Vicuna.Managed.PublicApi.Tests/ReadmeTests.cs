@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Net;
 using System.Reflection;
 using System.Text.Json;
 using System.Text.RegularExpressions;
@@ -19,18 +20,25 @@ public sealed partial class ReadmeTests
 
     private static readonly string Readme = File.ReadAllText(RepositoryFolder.Find("README.md")).ReplaceLineEndings("\n");
 
+    private const string GlobalUsings =
+        "global using System; global using System.Collections.Generic; global using System.IO; global using System.Linq; global using System.Threading; "
+        + "global using System.Threading.Tasks;";
+
+    // What a web application has by itself, beside the others.
+    private const string WebUsings = "global using Microsoft.AspNetCore.Builder; global using Microsoft.Extensions.DependencyInjection;";
+
     public static TheoryData<int, string> Snippets()
     {
         TheoryData<int, string> data = [];
-        foreach (string snippet in Blocks("csharp"))
+        foreach ((int number, string snippet) in Blocks("csharp").Index().Where(pair => !IsServer(pair.Item)))
         {
-            data.Add(data.Count + 1, snippet);
+            data.Add(number + 1, snippet);
         }
 
         return data;
     }
 
-    public static TheoryData<string> ToolCommands() => [.. Blocks("sh").Where(block => !IsShortening(block)).SelectMany(CommandsOf)];
+    public static TheoryData<string> ToolCommands() => [.. Blocks("sh").Where(block => !IsShortening(block)).SelectMany(CommandsOf).Where(command => !IsServing(command))];
 
     public static TheoryData<string, string, string, string, string, string> QualityRows()
     {
@@ -48,16 +56,7 @@ public sealed partial class ReadmeTests
     [MemberData(nameof(Snippets))]
     public async Task Snippet_CompilesAndRuns(int number, string snippet)
     {
-        CSharpCompilation compilation = CSharpCompilation.Create(
-            $"Snippet{number}",
-            [CSharpSyntaxTree.ParseText("global using System; global using System.Collections.Generic; global using System.IO; global using System.Linq; global using System.Threading; global using System.Threading.Tasks;"), CSharpSyntaxTree.ParseText(snippet)],
-            ((string)AppContext.GetData("TRUSTED_PLATFORM_ASSEMBLIES")!).Split(Path.PathSeparator).Select(path => MetadataReference.CreateFromFile(path)),
-            new CSharpCompilationOptions(OutputKind.ConsoleApplication, nullableContextOptions: NullableContextOptions.Enable));
-        using MemoryStream image = new();
-        var emitted = compilation.Emit(image, cancellationToken: TestContext.Current.CancellationToken);
-        Assert.True(emitted.Success, string.Join('\n', emitted.Diagnostics));
-        Assert.DoesNotContain(emitted.Diagnostics, diagnostic => diagnostic.Severity >= DiagnosticSeverity.Warning);
-
+        using MemoryStream image = Compile($"Snippet{number}", GlobalUsings, snippet);
         string output = await RunBesideTheModel(Assembly.Load(image.ToArray()).EntryPoint!);
         Assert.Matches(number switch
         {
@@ -69,8 +68,11 @@ public sealed partial class ReadmeTests
             6 => "^Three plus four is seven\\.\nThe sky is blue\\.\n$",
             7 => "^\\d+ tokens, \\d+ of them shared; next come \\d+ and \\d+\n$",
             8 => "^1,968,256 parameters.*\n[\\d,]+ bytes in four and eight bits\n$",
-            9 => "^without blocks \\d and \\d:\n\\S",
-            10 => "^\\S",
+            9 => "^Three plus four is seven\\.\nThe sky is blue\\.\nTrue: The sky is blue\\.\n$",
+            10 => "^\\{\\s?\"name\":\\s?\"[^\"]{0,12}\",\\s?\"age\":\\s?\\d{1,3}\\s?\\}\n(yes|no|perhaps): -?\\d+\\.\\d\\d\n$",
+            11 => "^Three plus four is seven\\.\nstop: \\d+ \\+ \\d+ tokens, [1-9]\\d* of them known\n$",
+            13 => "^without blocks \\d and \\d:\n\\S",
+            14 => "^\\S",
             _ => "no expectation for a new snippet: add one",
         }, output);
     }
@@ -99,6 +101,78 @@ public sealed partial class ReadmeTests
             Assert.True(new FileInfo(folder.File(file)).Length > 0, file));
     }
 
+    [Fact]
+    public async Task ServerSnippet_CompilesAndServes()
+    {
+        using TempFolder folder = new();
+        CopyModel(folder);
+        string assembly = folder.File("Snippet.dll");
+        using (MemoryStream image = Compile("Snippet", GlobalUsings + WebUsings, Assert.Single(Blocks("csharp"), IsServer)))
+        {
+            File.WriteAllBytes(assembly, image.ToArray());
+        }
+
+        // Run as a process, with what these tests are run with: only a signal ends it.
+        string tests = Path.ChangeExtension(typeof(ReadmeTests).Assembly.Location, null);
+        await using Served served = await Served.StartAsync(
+            "dotnet", ["exec", "--depsfile", tests + ".deps.json", "--runtimeconfig", tests + ".runtimeconfig.json", assembly, "--urls", "http://127.0.0.1:0"], folder.Path);
+        await CheckServed(served, ModelName);
+    }
+
+    [Fact]
+    public async Task ServeCommand_Serves()
+    {
+        using TempFolder folder = new();
+        CopyModel(folder);
+        string command = Assert.Single(Blocks("sh").SelectMany(CommandsOf), IsServing);
+        await using Served served = await Served.StartAsync(Tool.VicunaPath, [.. ArgumentsOf(command), "--urls", "http://127.0.0.1:0"], folder.Path);
+        await CheckServed(served, ModelName);
+    }
+
+    // Told as the page tells it; how it looks and what it does is tested with the sample.
+    [Fact]
+    public void SampleCommands_AreThere() =>
+        Assert.All((string[])["samples/Server", "samples/Desktop", "samples/Chat"], sample =>
+        {
+            Assert.Contains($"dotnet run -c Release --project {sample}", Blocks("sh").Select(block => block.Trim()));
+            Assert.True(Directory.Exists(RepositoryFolder.Find(sample)));
+        });
+
+    private static async Task CheckServed(Served served, string model)
+    {
+        using CancellationTokenSource stop = new(Served.Long);
+        while ((await served.Http.GetAsync("/health/ready", stop.Token)).StatusCode != HttpStatusCode.OK)
+        {
+            await Task.Delay(20, stop.Token);
+        }
+
+        Assert.Contains($"\"id\":\"{model}\"", await served.Http.GetStringAsync("/v1/models", stop.Token), StringComparison.Ordinal);
+        string answer = await served.ChatAsync("""{"messages":[{"role":"user","content":"What is 3 plus 4?"}],"temperature":0}""");
+        Assert.Contains("Three plus four is seven.", answer, StringComparison.Ordinal);
+        (int code, string error) = await served.SignalAsync(Served.Terminate);
+        Assert.True(code == 0, error);
+    }
+
+    private static MemoryStream Compile(string name, string usings, string snippet)
+    {
+        CSharpCompilation compilation = CSharpCompilation.Create(
+            name,
+            [CSharpSyntaxTree.ParseText(usings), CSharpSyntaxTree.ParseText(snippet)],
+            ((string)AppContext.GetData("TRUSTED_PLATFORM_ASSEMBLIES")!).Split(Path.PathSeparator).Select(path => MetadataReference.CreateFromFile(path)),
+            new CSharpCompilationOptions(OutputKind.ConsoleApplication, nullableContextOptions: NullableContextOptions.Enable));
+        MemoryStream image = new();
+        var emitted = compilation.Emit(image, cancellationToken: TestContext.Current.CancellationToken);
+        Assert.True(emitted.Success, string.Join('\n', emitted.Diagnostics));
+        Assert.DoesNotContain(emitted.Diagnostics, diagnostic => diagnostic.Severity >= DiagnosticSeverity.Warning);
+        return image;
+    }
+
+    private static bool IsServer(string snippet) => snippet.Contains("app.Run();", StringComparison.Ordinal);
+
+    private static bool IsServing(string command) => command.StartsWith("vicuna serve", StringComparison.Ordinal);
+
+    private static string[] ArgumentsOf(string command) => [.. ArgumentPattern().Matches(command).Skip(1).Select(match => match.Value.Trim('"'))];
+
     private static bool IsShortening(string block) => block.StartsWith("vicuna score", StringComparison.Ordinal);
 
     private static IEnumerable<string> CommandsOf(string block) => block.Split('\n').Where(line => line.StartsWith("vicuna ", StringComparison.Ordinal));
@@ -114,8 +188,7 @@ public sealed partial class ReadmeTests
 
     private static void Run(string command, TempFolder folder)
     {
-        string[] arguments = [.. ArgumentPattern().Matches(command).Skip(1).Select(match => match.Value.Trim('"'))];
-        Tool.Outcome outcome = Tool.Run(Tool.VicunaPath, arguments, folder.Path, input: null);
+        Tool.Outcome outcome = Tool.Run(Tool.VicunaPath, ArgumentsOf(command), folder.Path, input: null);
         Assert.True(outcome.ExitCode == 0, outcome.Error);
         Assert.NotEmpty(outcome.Output.Trim());
     }
@@ -192,12 +265,7 @@ public sealed partial class ReadmeTests
     private static async Task<string> RunBesideTheModel(MethodInfo entryPoint)
     {
         using TempFolder folder = new();
-        Directory.CreateDirectory(folder.File(ModelName));
-        foreach (string file in Directory.GetFiles(RepositoryFolder.Find("samples/models/pico-vicuna")))
-        {
-            File.Copy(file, Path.Combine(folder.File(ModelName), Path.GetFileName(file)));
-        }
-
+        CopyModel(folder);
         File.Copy(RepositoryFolder.Find("README.md"), folder.File("book.txt"));
         string before = Environment.CurrentDirectory;
         TextWriter console = Console.Out;
@@ -219,6 +287,15 @@ public sealed partial class ReadmeTests
         }
 
         return output.ToString().ReplaceLineEndings("\n");
+    }
+
+    private static void CopyModel(TempFolder folder)
+    {
+        Directory.CreateDirectory(folder.File(ModelName));
+        foreach (string file in Directory.GetFiles(RepositoryFolder.Find("samples/models/pico-vicuna")))
+        {
+            File.Copy(file, Path.Combine(folder.File(ModelName), Path.GetFileName(file)));
+        }
     }
 
     [GeneratedRegex("```(\\w+)\n(.*?)```", RegexOptions.Singleline)]

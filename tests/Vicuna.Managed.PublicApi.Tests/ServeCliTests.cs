@@ -1,7 +1,5 @@
-using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
-using System.Runtime.InteropServices;
 using System.Text;
 using System.Text.Json;
 using Vicuna.Managed.Tests.Support;
@@ -14,9 +12,6 @@ public sealed class ServeCliTests
     private const string Key = "a-key-of-this-test-5678";
     private const string Question = """{"messages":[{"role":"user","content":"What is 3 plus 4?"}],"temperature":0}""";
     private const string Endless = """{"messages":[{"role":"user","content":"What is 3 plus 4?"}],"temperature":0,"logit_bias":{"2":-100}}""";
-    private const int Terminate = 15;
-    private const int Interrupt = 2;
-    private static readonly TimeSpan Long = TimeSpan.FromMinutes(2);
 
     [Fact]
     public async Task Serve_SaysWhereAnswersAndEndsWellOnSigterm()
@@ -28,7 +23,7 @@ public sealed class ServeCliTests
         using HttpResponseMessage elsewhere = await served.Http.GetAsync("/chat/completions", TestContext.Current.CancellationToken);
         Assert.Equal(HttpStatusCode.NotFound, elsewhere.StatusCode);
         Assert.Contains("under /v1", await elsewhere.Content.ReadAsStringAsync(TestContext.Current.CancellationToken), StringComparison.Ordinal);
-        (int code, string error) = await served.SignalAsync(Terminate);
+        (int code, string error) = await served.SignalAsync(Served.Terminate);
         Assert.Equal(0, code);
         Assert.Contains("Model pico-vicuna loaded", error, StringComparison.Ordinal);
         Assert.Contains("POST /v1/chat/completions 200", error, StringComparison.Ordinal);
@@ -44,7 +39,7 @@ public sealed class ServeCliTests
         Assert.StartsWith("http://127.0.0.1:", line.GetProperty("url").GetString(), StringComparison.Ordinal);
         // Programs that a shell starts in the background ignore it, and so does what they start.
         Assert.SkipWhen(served.IgnoresInterrupt, "Whoever started the tests has SIGINT ignored.");
-        (int code, _) = await served.SignalAsync(Interrupt);
+        (int code, _) = await served.SignalAsync(Served.Interrupt);
         Assert.Equal(0, code);
     }
 
@@ -56,7 +51,7 @@ public sealed class ServeCliTests
         using Socket slow = await HalfARequestAsync(served);
         Task<string> underWay = served.ChatAsync(Endless);
         await served.UntilAsync("vicuna_active_requests 1");
-        Task<(int Code, string Error)> ending = served.SignalAsync(Terminate);
+        Task<(int Code, string Error)> ending = served.SignalAsync(Served.Terminate);
         await served.UntilAsync("vicuna_draining 1");
         using HttpResponseMessage refused = await served.Http.GetAsync("/v1/models", TestContext.Current.CancellationToken);
         Assert.Equal(HttpStatusCode.ServiceUnavailable, refused.StatusCode);
@@ -75,9 +70,9 @@ public sealed class ServeCliTests
         // A minute's work.
         Task[] underWay = [.. Enumerable.Range(0, 60).Select(_ => served.ChatAsync(Endless))];
         await served.UntilAsync("vicuna_active_requests 1");
-        Task<(int Code, string Error)> ending = served.SignalAsync(Terminate);
+        Task<(int Code, string Error)> ending = served.SignalAsync(Served.Terminate);
         await served.UntilAsync("vicuna_draining 1");
-        (int code, _) = await served.SignalAsync(Terminate);
+        (int code, _) = await served.SignalAsync(Served.Terminate);
         Assert.Equal(143, code);
         await ending;
         await Task.WhenAll(underWay).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing | ConfigureAwaitOptions.ContinueOnCapturedContext);
@@ -105,7 +100,7 @@ public sealed class ServeCliTests
         Assert.Equal(HttpStatusCode.OK, (await served.Http.GetAsync("/health", TestContext.Current.CancellationToken)).StatusCode);
         served.Http.DefaultRequestHeaders.Add("Authorization", $"Bearer {Key}");
         Assert.Equal(HttpStatusCode.OK, (await served.Http.GetAsync("/v1/models", TestContext.Current.CancellationToken)).StatusCode);
-        (_, string error) = await served.SignalAsync(Terminate);
+        (_, string error) = await served.SignalAsync(Served.Terminate);
         Assert.Contains("one of 1 keys, which end in ...5678", error, StringComparison.Ordinal);
         Assert.DoesNotContain(Key, error, StringComparison.Ordinal);
     }
@@ -173,87 +168,5 @@ public sealed class ServeCliTests
         string line = Assert.Single(outcome.Error.Split('\n', StringSplitOptions.RemoveEmptyEntries), line => line.StartsWith("vicuna: ", StringComparison.Ordinal));
         Assert.Contains(named, line, StringComparison.Ordinal);
         Assert.DoesNotContain("   at ", outcome.Error, StringComparison.Ordinal);
-    }
-
-    [DllImport("libc", EntryPoint = "kill", SetLastError = true)]
-    private static extern int Kill(int process, int signal);
-
-    /// <summary>A server that has said where it is.</summary>
-    private sealed class Served : IAsyncDisposable
-    {
-        private readonly Process _process;
-        private readonly Task<string> _error;
-
-        private Served(Process process, string line, Task<string> error)
-        {
-            (_process, Line, _error) = (process, line, error);
-            int start = line.IndexOf("http://", StringComparison.Ordinal);
-            Http = new HttpClient { BaseAddress = new Uri(line[start..].Split('"')[0]), Timeout = Long };
-        }
-
-        public string Line { get; }
-
-        public bool IgnoresInterrupt
-        {
-            get
-            {
-                const string Ignored = "SigIgn:";
-                string file = $"/proc/{_process.Id}/status";
-                string? line = File.Exists(file) ? File.ReadLines(file).FirstOrDefault(line => line.StartsWith(Ignored, StringComparison.Ordinal)) : null;
-                return line is not null && (Convert.ToUInt64(line[Ignored.Length..].Trim(), 16) & (1UL << (Interrupt - 1))) != 0;
-            }
-        }
-
-        public HttpClient Http { get; }
-
-        public static async Task<Served> StartAsync(IEnumerable<string> arguments, Dictionary<string, string>? environment = null)
-        {
-            Assert.SkipWhen(OperatingSystem.IsWindows(), "The test sends signals, which Windows has not.");
-            ProcessStartInfo start = new(Tool.VicunaPath, arguments) { RedirectStandardOutput = true, RedirectStandardError = true };
-            foreach ((string name, string value) in environment ?? [])
-            {
-                start.Environment[name] = value;
-            }
-
-            Process process = Process.Start(start)!;
-            Task<string> error = process.StandardError.ReadToEndAsync();
-            using CancellationTokenSource stop = new(Long);
-            string? line = await process.StandardOutput.ReadLineAsync(stop.Token);
-            return line is not null ? new Served(process, line, error) : throw new InvalidOperationException($"The server ended: {await error}");
-        }
-
-        public async Task<string> ChatAsync(string body)
-        {
-            using HttpResponseMessage response = await Http.PostAsync("/v1/chat/completions", new StringContent(body, Encoding.UTF8, "application/json"));
-            return await response.Content.ReadAsStringAsync();
-        }
-
-        public async Task<(int Code, string Error)> SignalAsync(int signal)
-        {
-            Assert.Equal(0, Kill(_process.Id, signal));
-            await _process.WaitForExitAsync().WaitAsync(Long);
-            return (_process.ExitCode, await _error);
-        }
-
-        public async Task UntilAsync(string metric)
-        {
-            using CancellationTokenSource stop = new(Long);
-            while (!(await Http.GetStringAsync("/metrics", stop.Token)).Contains($"\n{metric}\n", StringComparison.Ordinal))
-            {
-                await Task.Delay(10, stop.Token);
-            }
-        }
-
-        public async ValueTask DisposeAsync()
-        {
-            Http.Dispose();
-            if (!_process.HasExited)
-            {
-                _process.Kill();
-                await _process.WaitForExitAsync();
-            }
-
-            _process.Dispose();
-        }
     }
 }

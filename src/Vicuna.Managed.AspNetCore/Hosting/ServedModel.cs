@@ -9,7 +9,7 @@ namespace Vicuna.Managed.AspNetCore.Hosting;
 internal sealed record ServedModel(LanguageModel Model, InferenceEngine Engine, string Id, long Created, TimeSpan LoadTime)
 {
     /// <summary>Forms of answers that requests had lately.</summary>
-    public ConstraintCache Constraints { get; } = new();
+    public OutputConstraintCache Constraints { get; } = new();
 
     /// <summary>Requests that the engine can have at a time, running and waiting.</summary>
     public int Room => Engine.Options.MaxConcurrentRequests + (Engine.Options.MaxQueuedRequests ?? 0);

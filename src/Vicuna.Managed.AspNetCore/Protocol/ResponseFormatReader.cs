@@ -13,7 +13,7 @@ internal static class ResponseFormatReader
     /// <param name="forms">Forms that earlier requests had.</param>
     /// <returns>The form; null for any text.</returns>
     /// <exception cref="ApiException">It is unknown, or its schema is missing or not supported.</exception>
-    public static OutputConstraint? Read(Fields body, ConstraintCache forms)
+    public static OutputConstraint? Read(Fields body, OutputConstraintCache forms)
     {
         if (body.Object(Name) is not { } format)
         {

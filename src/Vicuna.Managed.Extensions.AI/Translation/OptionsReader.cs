@@ -59,7 +59,7 @@ internal static class OptionsReader
     /// <param name="forms">Has the forms of schemas.</param>
     /// <returns>What makes the form; null for any text.</returns>
     /// <exception cref="NotSupportedException">The format is of an unknown kind.</exception>
-    public static Func<OutputConstraint>? ReadForm(ChatResponseFormat? format, FormCache forms)
+    public static Func<OutputConstraint>? ReadForm(ChatResponseFormat? format, OutputConstraintCache forms)
     {
         switch (format)
         {

@@ -5,7 +5,7 @@ using Vicuna.Managed.Extensions.AI;
 // The packages as a program that is compiled ahead of time has them. The path of the model is its argument.
 using LanguageModel model = LanguageModel.Load(args[0]);
 await using InferenceEngine engine = new(model);
-using IChatClient client = engine.AsChatClient();
+using VicunaChatClient client = new(engine);
 ChatResponse answer = await client.GetResponseAsync("What is 3 plus 4?", new ChatOptions { Temperature = 0 });
 Console.WriteLine($"{answer.Text} ({model.InstructionSet}, {answer.Usage?.OutputTokenCount} tokens)");
 ChatResponse formed = await client.GetResponseAsync(

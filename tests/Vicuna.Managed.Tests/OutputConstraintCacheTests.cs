@@ -1,14 +1,12 @@
-using Vicuna.Managed.AspNetCore.Hosting;
-
-namespace Vicuna.Managed.AspNetCore.Tests;
+namespace Vicuna.Managed.Tests;
 
 /// <summary>Forms of answers that are kept between requests.</summary>
-public sealed class ConstraintCacheTests
+public sealed class OutputConstraintCacheTests
 {
     [Fact]
     public void Schema_ThatComesAgain_IsTheSameForm()
     {
-        ConstraintCache cache = new();
+        OutputConstraintCache cache = new();
         OutputConstraint first = cache.JsonSchema(Schema(0));
         Assert.NotSame(first, cache.JsonSchema(Schema(1)));
         Assert.Same(first, cache.JsonSchema(Schema(0)));
@@ -18,7 +16,7 @@ public sealed class ConstraintCacheTests
     [Fact]
     public void Schemas_MoreThanAreKept_PushOutWhatWasUsedLongestAgo()
     {
-        ConstraintCache cache = new();
+        OutputConstraintCache cache = new();
         OutputConstraint used = cache.JsonSchema(Schema(0));
         OutputConstraint unused = cache.JsonSchema(Schema(1));
         for (int i = 2; i < 200; i++)
@@ -34,7 +32,7 @@ public sealed class ConstraintCacheTests
     [Fact]
     public void Schema_ThatIsVeryLong_IsNotKept()
     {
-        ConstraintCache cache = new();
+        OutputConstraintCache cache = new();
         string schema = $$"""{"type":"boolean","description":"{{new string('a', 20_000)}}"}""";
         Assert.NotSame(cache.JsonSchema(schema), cache.JsonSchema(schema));
         Assert.Equal(0, cache.Count);
@@ -43,7 +41,7 @@ public sealed class ConstraintCacheTests
     [Fact]
     public void Schema_ThatIsNone_IsRefusedAndNotKept()
     {
-        ConstraintCache cache = new();
+        OutputConstraintCache cache = new();
         Assert.ThrowsAny<ArgumentException>(() => cache.JsonSchema("{\"type\":\"nothing\"}"));
         Assert.Equal(0, cache.Count);
     }
