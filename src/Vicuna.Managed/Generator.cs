@@ -165,7 +165,10 @@ public sealed partial class Generator : IDisposable
         }
     }
 
-    /// <summary>Chooses the next token by the options and adds it to the sequence. Allocates nothing beyond a cache page now and then, and log-probabilities.</summary>
+    /// <summary>
+    /// Chooses the next token by the options and adds it to the sequence. Allocates nothing beyond a cache page now and then, log-probabilities, and what a
+    /// constraint learns at places where no answer has been before.
+    /// </summary>
     /// <remarks>
     /// A <see cref="GenerationOptions.Constraint"/> is about the tokens that this method has chosen one after the other: what is appended begins a new
     /// text, and rewinding, forking, saving and restoring take it along. When only the end is possible, an end-of-sequence id is chosen.

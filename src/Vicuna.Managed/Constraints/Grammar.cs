@@ -118,9 +118,16 @@ internal sealed class Grammar
             for (int state = 0; state < rules[rule].Count; state++)
             {
                 open.Enqueue((rule, state));
-                foreach (int next in rules[rule].Table.Slice(state * rules[rule].Classes, rules[rule].Classes).ToArray().Distinct().Where(next => next >= 0))
+                int last = -1;
+                foreach (int next in rules[rule].Table.Slice(state * rules[rule].Classes, rules[rule].Classes))
                 {
-                    Add((rule, next), (rule, state));
+                    // Neighboring kinds often lead to the same state.
+                    if (next >= 0 && next != last)
+                    {
+                        Add((rule, next), (rule, state));
+                    }
+
+                    last = next;
                 }
 
                 foreach (CallEdge call in rules[rule].CallsOf(state))

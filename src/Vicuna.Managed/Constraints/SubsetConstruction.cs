@@ -5,6 +5,8 @@ namespace Vicuna.Managed.Constraints;
 /// <param name="budget">What it may cost.</param>
 internal sealed class SubsetConstruction(ByteNfa nfa, CompileBudget budget)
 {
+    private const int SortingCost = 8;
+
     private readonly Dictionary<int[], int> _numbers = new(new SameElements());
     private readonly Dictionary<int, int> _numberOfOne = [];
     private readonly List<int[]> _sets = [];
@@ -132,6 +134,8 @@ internal sealed class SubsetConstruction(ByteNfa nfa, CompileBudget budget)
             }
         }
 
+        // To sort a set and to find it again takes several times as long as to reach its states.
+        budget.TakeWork(SortingCost * (long)_reached.Count);
         _reached.Sort();
         int[] set = [.. _reached];
         if (!_numbers.TryGetValue(set, out int number))
