@@ -30,7 +30,7 @@ internal sealed class ServeOptions
 
     private readonly Option<string?> _modelId = new("--model-id") { Description = "The model's name in the API. Default: the folder's or file's name.", HelpName = "NAME" };
 
-    private readonly Option<int?> _slots = OptionsOf.Int("--slots", "Answers that are worked on at a time. Default: 8.", 1, 1024);
+    private readonly Option<int?> _slots = OptionsOf.Int("--slots", "Answers that are worked on at a time. Default: 8.", 1, 256);
 
     private readonly Option<int?> _queue = OptionsOf.Int("--queue", "Requests that may wait for their turn; further ones are refused. Default: twice --slots.", 0, 1_000_000);
 

@@ -5,14 +5,15 @@ namespace Vicuna.Managed;
 /// <summary>How an <see cref="InferenceEngine"/> shares a model between requests.</summary>
 public sealed record EngineOptions
 {
-    /// <summary>Answers that are worked on at a time, 1 to 1,024; the weights are read once for all of them. Default 8.</summary>
+    /// <summary>Answers that are worked on at a time, 1 to 256; the weights are read once for all of them. Default 8.</summary>
     public int MaxConcurrentRequests { get; init; } = 8;
 
     /// <summary>Requests that may wait for their turn, 0 to 1,000,000; further ones are refused at once. Default: twice <see cref="MaxConcurrentRequests"/>.</summary>
     public int? MaxQueuedRequests { get; init; }
 
     /// <summary>
-    /// Longest time that a request waits for its turn; after it the request is refused. Default: null, as long as its own deadline and its caller let it.
+    /// Longest time that a request waits for its turn, above 0 and at most 24 days; after it the request is refused. Default: null, as long as its own
+    /// deadline and its caller let it.
     /// </summary>
     public TimeSpan? QueueTimeout { get; init; }
 
@@ -25,8 +26,8 @@ public sealed record EngineOptions
     public long? KeyValueMemoryBytes { get; init; }
 
     /// <summary>
-    /// Most tokens of prompts in a pass in which running answers take part, 16 to 512: no answer waits for another's prompt longer than that many
-    /// tokens take. Passes without answers take twice as many, and a short prompt that comes during one is in the next. Default 64.
+    /// Most tokens of prompts in a pass, 16 to 512: no running answer, and no short prompt, waits for another's prompt longer than that many tokens take.
+    /// More are a little faster, and less fair. Default 64.
     /// </summary>
     public int PrefillChunkTokens { get; init; } = 64;
 

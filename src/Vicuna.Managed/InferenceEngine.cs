@@ -18,7 +18,8 @@ public sealed class InferenceEngine : IAsyncDisposable, IDisposable
     /// </summary>
     public const string MeterName = EngineMeters.Name;
 
-    private const int MostConcurrentRequests = 1024;
+    // Half of the largest pass: prompts go on whoever else is answering.
+    private const int MostConcurrentRequests = 256;
     private const int MostQueuedRequests = 1_000_000;
 
     private readonly Scheduler _scheduler;
@@ -38,10 +39,7 @@ public sealed class InferenceEngine : IAsyncDisposable, IDisposable
         Check(options.MaxConcurrentRequests, 1, MostConcurrentRequests, nameof(options.MaxConcurrentRequests));
         Check(options.MaxQueuedRequests ?? 0, 0, MostQueuedRequests, nameof(options.MaxQueuedRequests));
         Check(options.PrefillChunkTokens, 16, 512, nameof(options.PrefillChunkTokens));
-        if (options.QueueTimeout <= TimeSpan.Zero)
-        {
-            throw new ArgumentOutOfRangeException(nameof(options), options.QueueTimeout, "QueueTimeout: expected more than no time.");
-        }
+        CheckTime(options.QueueTimeout, nameof(options.QueueTimeout), nameof(options));
 
         _decoder = model.Decoder;
         _pageBytes = _decoder.CacheShape.PageBytes;
@@ -219,6 +217,14 @@ public sealed class InferenceEngine : IAsyncDisposable, IDisposable
         }
     }
 
+    private static void CheckTime(TimeSpan? time, string name, string parameter)
+    {
+        if (time is { } limit && (limit <= TimeSpan.Zero || limit.TotalMilliseconds > int.MaxValue))
+        {
+            throw new ArgumentOutOfRangeException(parameter, limit, $"{name}: expected more than no time and at most 24 days, found {limit}.");
+        }
+    }
+
     private void CheckRequest(RequestOptions request)
     {
         if (!Enum.IsDefined(request.Priority))
@@ -226,10 +232,7 @@ public sealed class InferenceEngine : IAsyncDisposable, IDisposable
             throw new ArgumentOutOfRangeException(nameof(request), request.Priority, $"Priority: expected a priority, found {request.Priority}.");
         }
 
-        if (request.TimeLimit is { } limit && (limit <= TimeSpan.Zero || limit.TotalMilliseconds > int.MaxValue))
-        {
-            throw new ArgumentOutOfRangeException(nameof(request), limit, $"TimeLimit: expected more than no time and at most 24 days, found {limit}.");
-        }
+        CheckTime(request.TimeLimit, nameof(request.TimeLimit), nameof(request));
 
         if (request.Session is { } session && !session.BelongsTo(this))
         {

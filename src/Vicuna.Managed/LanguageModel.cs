@@ -343,6 +343,12 @@ public sealed partial class LanguageModel : IDisposable
             }
         }
 
+        if (isTurn && generator.Options.Constraint is not null)
+        {
+            // What ends a turn in the template may be a part of a text that has a form, and the form ends by itself.
+            stops = [.. stops.Except(PromptFormatter.StopStrings)];
+        }
+
         return new TextGeneration(generator, _checkpoint.Tokenizer, ends, stops, stripLeadingSpace: isTurn);
     }
 

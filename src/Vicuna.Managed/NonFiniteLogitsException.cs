@@ -9,4 +9,7 @@ public sealed class NonFiniteLogitsException : InvalidOperationException
         : base(message)
     {
     }
+
+    /// <summary>Whether the model's own output is sound, and the options have left no token that may be chosen: a bias, or a bias together with a constraint.</summary>
+    public bool IsEveryTokenBanned { get; init; }
 }

@@ -74,6 +74,12 @@ internal sealed class LeafPatterns(CompileBudget budget)
         }
 
         (int fraction, int divisor) = Steps(multiple, isInteger, pointer);
+        if (above is not null || below is not null)
+        {
+            // Read as doubles, numbers of more than 15 digits may be equal to the bound that they must not reach.
+            fraction = Math.Min(fraction, Math.Max(0, MaxFractionDigits - Math.Max(above?.Whole.Length ?? 0, below?.Whole.Length ?? 0)));
+        }
+
         string key = $"number {least} {above} {most} {below} {fraction} {divisor}";
         return (key, () =>
         {

@@ -9,7 +9,7 @@ namespace Vicuna.Managed.Constraints;
 internal sealed class PushdownMachine
 {
     private const int MaxSteps = 1 << 16;
-    private const int MaxPlaces = 4096;
+    private const int MaxPlaces = 512;
 
     private readonly Grammar _grammar;
     private readonly Dictionary<(int Configuration, byte Value), Configuration> _steps = [];

@@ -29,6 +29,7 @@ internal sealed class SchemaCompiler
     private readonly JsonRules _json;
     private readonly LeafPatterns _leaves;
     private readonly Dictionary<string, int> _rules = new(StringComparer.Ordinal);
+    private readonly Dictionary<(string Pointer, string Type), int> _typeRules = [];
     private readonly Queue<(JsonElement Schema, string Pointer, int Rule)> _open = new();
     private int _parts;
 
@@ -166,11 +167,10 @@ internal sealed class SchemaCompiler
         CheckKeywords(schema, pointer, keyword => keyword == "type" || TypeOfKeyword.ContainsKey(keyword), "here");
         if (type is "object" or "array")
         {
-            string name = $"{pointer} ({type})";
-            if (!_rules.TryGetValue(name, out int rule))
+            if (!_typeRules.TryGetValue((pointer, type), out int rule))
             {
                 rule = _builder.Reserve($"JSON schema at {pointer}", isNested: true);
-                _rules.Add(name, rule);
+                _typeRules.Add((pointer, type), rule);
                 _builder.Define(rule, type == "object" ? CompileObject(schema, pointer) : CompileArray(schema, pointer));
             }
 

@@ -40,8 +40,8 @@ internal sealed class SequenceBatch(Decoder decoder)
 
     /// <summary>
     /// Runs one pass over what the sequences lack: single tokens first, so that nobody's answer waits for another's prompt, then prompts, the shortest
-    /// first, so that a question does not wait for a long text. The one that came first in the order of the sequences gets what they leave, but half of
-    /// the room in every second such pass, so that it comes to its end. If it fails or is cancelled, the sequences are as before.
+    /// first and alone, so that a question waits for no more of a long text than the pass under way. The one that came first in the order of the sequences
+    /// has the next pass, half of it at least, so that it comes to its end. If it fails or is cancelled, the sequences are as before.
     /// </summary>
     /// <param name="mostPromptTokens">Most tokens of prompts, 0 or more; a pass may hold less.</param>
     /// <param name="cancellationToken">Checked before each piece of each product.</param>
@@ -128,8 +128,8 @@ internal sealed class SequenceBatch(Decoder decoder)
             }
         }
 
-        // What the others leave is the first one's too.
-        int rest = Math.Min(_missing[first], reserved + others);
+        // What the others leave is the first one's too, where it is in the pass at all.
+        int rest = reserved > 0 || _prompts.Count == 0 ? Math.Min(_missing[first], reserved + others) : 0;
         if (rest > 0)
         {
             _parts.Insert(at, new Part(first, rest));

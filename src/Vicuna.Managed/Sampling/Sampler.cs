@@ -32,7 +32,7 @@ internal sealed class Sampler(int vocabSize)
         TensorPrimitives.Add(logits, 0f, adjusted);
         Adjust(adjusted, settings, counts);
         Ban(adjusted, allowed);
-        int best = Best(adjusted);
+        int best = Best(adjusted, logits);
         if (settings.Temperature == 0 || settings.TopK == 1)
         {
             return best;
@@ -95,13 +95,18 @@ internal sealed class Sampler(int vocabSize)
     }
 
     // The largest logit's first index. NaN compares with nothing, so it is looked for.
-    private static int Best(ReadOnlySpan<float> logits)
+    private static int Best(ReadOnlySpan<float> adjusted, ReadOnlySpan<float> logits)
     {
-        int best = TensorPrimitives.IndexOfMax(logits);
-        float maximum = best < 0 ? float.NaN : logits[best];
-        return float.IsFinite(maximum)
-            ? best
-            : throw new NonFiniteLogitsException($"The logits hold {maximum} at token {best}: the weights or the input are damaged, or every token was banned.");
+        int best = TensorPrimitives.IndexOfMax(adjusted);
+        float maximum = best < 0 ? float.NaN : adjusted[best];
+        if (float.IsFinite(maximum))
+        {
+            return best;
+        }
+
+        throw float.IsNegativeInfinity(maximum) && float.IsFinite(TensorPrimitives.Max(logits))
+            ? new NonFiniteLogitsException("Every token is banned, by biases or by biases and a constraint: none is left to be chosen.") { IsEveryTokenBanned = true }
+            : new NonFiniteLogitsException($"The logits hold {maximum} at token {best}: the weights or the input are damaged.");
     }
 
     // Candidates: -logit in _keys and the id in _ids; the likeliest first where top-k or top-p are on, in order of id elsewhere.

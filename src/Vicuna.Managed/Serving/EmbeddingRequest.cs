@@ -32,6 +32,9 @@ internal sealed class EmbeddingRequest : ServedRequest
     public override bool HasBegun => _sequence is not null;
 
     /// <inheritdoc/>
+    public override int NewTokens => 0;
+
+    /// <inheritdoc/>
     public override Sequence Sequence => _sequence!;
 
     /// <summary>Ends with the vector. For any thread.</summary>
@@ -70,6 +73,7 @@ internal sealed class EmbeddingRequest : ServedRequest
     /// <inheritdoc/>
     public override void Announce()
     {
+        Telemetry.EndPrompt();
         Telemetry.Complete(null);
         _completion.TrySetResult(_result!);
     }

@@ -21,6 +21,7 @@ internal sealed class EngineMeters : IDisposable
 
     private readonly Meter _meter;
     private readonly bool _ownsMeter;
+    private volatile Func<EngineStatus>? _status;
 
     /// <summary>Creates the instruments.</summary>
     /// <param name="factory">Makes meters, in applications with dependency injection; null for a meter of its own.</param>
@@ -38,19 +39,19 @@ internal sealed class EngineMeters : IDisposable
         PromptTokens = _meter.CreateCounter<long>("vicuna.prompt.tokens", "{token}", "Prompt tokens that were computed.");
         CachedTokens = _meter.CreateCounter<long>("vicuna.prompt.cached_tokens", "{token}", "Prompt tokens that were in memory.");
         GeneratedTokens = _meter.CreateCounter<long>("vicuna.generated.tokens", "{token}", "Tokens that were generated.");
-        Rejected = _meter.CreateCounter<long>("vicuna.requests.rejected", "{request}", "Requests that were refused because of load.");
         Cancelled = _meter.CreateCounter<long>("vicuna.requests.cancelled", "{request}", "Requests that were cancelled.");
         NonFinite = _meter.CreateCounter<long>("vicuna.requests.non_finite", "{request}", "Requests that ended because the model's output was not a number.");
-        _meter.CreateObservableGauge("vicuna.queue.length", () => new Measurement<int>(status().QueuedRequests, Model), "{request}", "Requests that wait.");
-        _meter.CreateObservableGauge("vicuna.requests.active", () => new Measurement<int>(status().ActiveRequests, Model), "{request}", "Requests that are worked on.");
+        _status = status;
+        _meter.CreateObservableCounter("vicuna.requests.rejected", () => Now(now => now.TotalRejected), "{request}", "Requests that were refused because of load.");
+        _meter.CreateObservableGauge("vicuna.queue.length", () => Now(now => now.QueuedRequests), "{request}", "Requests that wait.");
+        _meter.CreateObservableGauge("vicuna.requests.active", () => Now(now => now.ActiveRequests), "{request}", "Requests that are worked on.");
+        _meter.CreateObservableGauge("vicuna.kv.active", () => Now(now => now.KeyValueBytesActive), "By", "Keys and values that running requests hold or may need.");
+        _meter.CreateObservableGauge("vicuna.kv.cached", () => Now(now => now.KeyValueBytesCached), "By", "Keys and values kept to be shared.");
+        _meter.CreateObservableGauge("vicuna.kv.capacity", () => Now(now => now.KeyValueBytesCapacity), "By", "The most that keys and values may take.");
         _meter.CreateObservableGauge(
-            "vicuna.kv.active", () => new Measurement<long>(status().KeyValueBytesActive, Model), "By", "Keys and values that running requests hold or may need.");
+            "vicuna.prefill.speed", () => Now(now => PerSecond(now, prefill: true)), "{token}/s", "Prompt tokens per second of passes with prompts, since the start.");
         _meter.CreateObservableGauge(
-            "vicuna.kv.cached", () => new Measurement<long>(status().KeyValueBytesCached, Model), "By", "Keys and values kept to be shared.");
-        _meter.CreateObservableGauge(
-            "vicuna.kv.capacity", () => new Measurement<long>(status().KeyValueBytesCapacity, Model), "By", "The most that keys and values may take.");
-        _meter.CreateObservableGauge("vicuna.prefill.speed", () => new Measurement<double>(PerSecond(status(), prefill: true), Model), "{token}/s", "Prompt tokens per second of passes with prompts, since the start.");
-        _meter.CreateObservableGauge("vicuna.decode.speed", () => new Measurement<double>(PerSecond(status(), prefill: false), Model), "{token}/s", "Tokens per second of passes with answers alone, since the start.");
+            "vicuna.decode.speed", () => Now(now => PerSecond(now, prefill: false)), "{token}/s", "Tokens per second of passes with answers alone, since the start.");
     }
 
     /// <summary>Where activities of requests come from.</summary>
@@ -80,9 +81,6 @@ internal sealed class EngineMeters : IDisposable
     /// <summary>Tokens that were generated.</summary>
     public Counter<long> GeneratedTokens { get; }
 
-    /// <summary>Requests that were refused because of load.</summary>
-    public Counter<long> Rejected { get; }
-
     /// <summary>Requests that were cancelled.</summary>
     public Counter<long> Cancelled { get; }
 
@@ -92,11 +90,17 @@ internal sealed class EngineMeters : IDisposable
     /// <summary>Ends the instruments, unless the application's factory owns them.</summary>
     public void Dispose()
     {
+        // The application's meter goes on: it must neither report an engine that has ended nor keep it alive.
+        _status = null;
         if (_ownsMeter)
         {
             _meter.Dispose();
         }
     }
+
+    private IEnumerable<Measurement<T>> Now<T>(Func<EngineStatus, T> number)
+        where T : struct =>
+        _status is { } status ? [new Measurement<T>(number(status()), Model)] : [];
 
     private static double PerSecond(EngineStatus status, bool prefill)
     {

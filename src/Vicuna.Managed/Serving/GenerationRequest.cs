@@ -53,6 +53,9 @@ internal sealed class GenerationRequest : ServedRequest
     public override bool HasBegun => _answer is not null;
 
     /// <inheritdoc/>
+    public override int NewTokens => _answer?.Tokens ?? 0;
+
+    /// <inheritdoc/>
     public override Sequence Sequence => _answer!.Generator.Sequence;
 
     /// <summary>The answer, piece by piece. For any thread.</summary>
@@ -94,8 +97,14 @@ internal sealed class GenerationRequest : ServedRequest
     {
         bool isFirst = IsPrefilling;
         IsPrefilling = false;
+        if (isFirst)
+        {
+            Telemetry.EndPrompt();
+        }
+
+        int before = NewTokens;
         bool goesOn = _answer!.TakeToken(_emit, CancellationToken.None);
-        Telemetry.AddToken();
+        Telemetry.AddToken(isOfAnswer: NewTokens > before);
         if (isFirst)
         {
             _started.TrySetResult();

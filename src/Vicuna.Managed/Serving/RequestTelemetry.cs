@@ -2,7 +2,10 @@ using System.Diagnostics;
 
 namespace Vicuna.Managed.Serving;
 
-/// <summary>What the engine's meters and activities are told of one request: numbers and names, never its texts.</summary>
+/// <summary>
+/// What the engine's meters and activities are told of one request: numbers and names, never its texts. Whoever listens is called by the telling, on the
+/// engine's thread; what he throws is his own affair and goes no further.
+/// </summary>
 internal sealed class RequestTelemetry
 {
     private readonly EngineMeters _meters;
@@ -14,6 +17,7 @@ internal sealed class RequestTelemetry
     private long _firstToken;
     private int _tokens;
     private int _ended;
+    private Action? _countToken;
 
     /// <summary>The request has arrived.</summary>
     /// <param name="meters">The instruments.</param>
@@ -51,26 +55,43 @@ internal sealed class RequestTelemetry
     public TimeSpan Begin()
     {
         TimeSpan waited = Stopwatch.GetElapsedTime(_arrived);
-        _meters.QueueTime.Record(waited.TotalSeconds, _operation, _meters.Model);
-        _activity?.AddEvent(new ActivityEvent("vicuna.started"));
+        Tell(() =>
+        {
+            _meters.QueueTime.Record(waited.TotalSeconds, _operation, _meters.Model);
+            _activity?.AddEvent(new ActivityEvent("vicuna.started"));
+        });
         return waited;
     }
 
     /// <summary>Some of the prompt was in memory.</summary>
     public void AddCached(int tokens) => _cachedTokens += tokens;
 
-    /// <summary>A token has been generated.</summary>
-    public void AddToken()
+    /// <summary>The prompt has been computed.</summary>
+    public void EndPrompt() => Tell(() =>
     {
-        _meters.GeneratedTokens.Add(1, _meters.Model);
-        if (_tokens++ == 0)
+        _meters.PromptTokens.Add(_promptTokens - _cachedTokens, _meters.Model);
+        _meters.CachedTokens.Add(_cachedTokens, _meters.Model);
+        _activity?.SetTag("gen_ai.usage.cache_read.input_tokens", _cachedTokens);
+    });
+
+    /// <summary>A token has been chosen, the first after <see cref="EndPrompt"/>.</summary>
+    /// <param name="isOfAnswer">Whether it is one of the answer's; the one that ends it is not.</param>
+    public void AddToken(bool isOfAnswer)
+    {
+        if (_firstToken == 0)
         {
             _firstToken = Stopwatch.GetTimestamp();
-            _meters.PromptTokens.Add(_promptTokens - _cachedTokens, _meters.Model);
-            _meters.CachedTokens.Add(_cachedTokens, _meters.Model);
-            _activity?.SetTag("gen_ai.usage.cache_read.input_tokens", _cachedTokens);
-            _meters.TimeToFirstToken.Record(Stopwatch.GetElapsedTime(_arrived, _firstToken).TotalSeconds, _operation, Provider, _meters.Model);
-            _activity?.AddEvent(new ActivityEvent("gen_ai.first_token"));
+            Tell(() =>
+            {
+                _meters.TimeToFirstToken.Record(Stopwatch.GetElapsedTime(_arrived, _firstToken).TotalSeconds, _operation, Provider, _meters.Model);
+                _activity?.AddEvent(new ActivityEvent("gen_ai.first_token"));
+            });
+        }
+
+        if (isOfAnswer)
+        {
+            _tokens++;
+            Tell(_countToken ??= () => _meters.GeneratedTokens.Add(1, _meters.Model));
         }
     }
 
@@ -80,8 +101,11 @@ internal sealed class RequestTelemetry
     {
         if (reason is not null)
         {
-            _activity?.SetTag("gen_ai.usage.output_tokens", _tokens);
-            _activity?.SetTag("gen_ai.response.finish_reasons", new[] { NameOf(reason.Value) });
+            Tell(() =>
+            {
+                _activity?.SetTag("gen_ai.usage.output_tokens", _tokens);
+                _activity?.SetTag("gen_ai.response.finish_reasons", new[] { NameOf(reason.Value) });
+            });
         }
 
         End(null);
@@ -90,18 +114,21 @@ internal sealed class RequestTelemetry
     /// <summary>The request has failed.</summary>
     public void Fail(Exception exception)
     {
-        if (exception is OperationCanceledException)
-        {
-            _meters.Cancelled.Add(1, _meters.Model);
-        }
-        else if (exception is NonFiniteLogitsException)
-        {
-            _meters.NonFinite.Add(1, _meters.Model);
-        }
-
         string type = exception is EngineOverloadedException overloaded ? overloaded.Reason.ToString() : exception.GetType().Name;
-        _activity?.SetTag("error.type", type);
-        _activity?.SetStatus(ActivityStatusCode.Error);
+        Tell(() =>
+        {
+            if (exception is OperationCanceledException)
+            {
+                _meters.Cancelled.Add(1, _meters.Model);
+            }
+            else if (exception is NonFiniteLogitsException { IsEveryTokenBanned: false })
+            {
+                _meters.NonFinite.Add(1, _meters.Model);
+            }
+
+            _activity?.SetTag("error.type", type);
+            _activity?.SetStatus(ActivityStatusCode.Error);
+        });
         End(type);
     }
 
@@ -123,12 +150,26 @@ internal sealed class RequestTelemetry
             tags.Add("error.type", error);
         }
 
-        _meters.RequestDuration.Record(Stopwatch.GetElapsedTime(_arrived).TotalSeconds, tags);
-        if (_tokens > 1)
+        Tell(() =>
         {
-            _meters.TimePerOutputToken.Record(Stopwatch.GetElapsedTime(_firstToken).TotalSeconds / (_tokens - 1), _operation, Provider, _meters.Model);
-        }
+            _meters.RequestDuration.Record(Stopwatch.GetElapsedTime(_arrived).TotalSeconds, tags);
+            if (_tokens > 1)
+            {
+                _meters.TimePerOutputToken.Record(Stopwatch.GetElapsedTime(_firstToken).TotalSeconds / (_tokens - 1), _operation, Provider, _meters.Model);
+            }
+        });
+        Tell(() => _activity?.Dispose());
+    }
 
-        _activity?.Dispose();
+    private static void Tell(Action tell)
+    {
+        try
+        {
+            tell();
+        }
+        catch (Exception)
+        {
+            // A listener's. The request must not end, or end twice, because of it.
+        }
     }
 }

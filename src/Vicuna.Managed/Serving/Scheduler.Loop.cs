@@ -128,6 +128,7 @@ internal sealed partial class Scheduler
             {
                 if (next.State != RequestState.Queued)
                 {
+                    _queue.Remove(next);
                     _pages.Return(next);
                     continue;
                 }
@@ -174,15 +175,21 @@ internal sealed partial class Scheduler
 
     private bool RunPass()
     {
-        bool answering = _running.Exists(request => !request.IsPrefilling);
-        // Whoever cancels passes with prompts one after another must not hold up the answers that are running.
-        int promptTokens = !answering ? _promptTokensAlone : _wasInterrupted ? 0 : _options.PrefillChunkTokens;
-        _wasInterrupted = false;
+        // Whoever cancels passes one after another must hold up neither the answers that are running nor the prompts: after a pass that was given up
+        // comes one that is not, and short.
+        int promptTokens = _wasInterrupted ? UninterruptedPromptTokens : _options.PrefillChunkTokens;
+        CancellationToken stop = _wasInterrupted ? CancellationToken.None : _pass.Token;
         ExtendPrompts();
+        lock (_gate)
+        {
+            _passHasPrompts = _running.Exists(request => request.IsPrefilling);
+        }
+
         long start = Stopwatch.GetTimestamp();
         try
         {
-            _batch.Step(promptTokens, _pass.Token);
+            _batch.Step(promptTokens, stop);
+            _wasInterrupted = false;
         }
         catch (OperationCanceledException) when (_pass.IsCancellationRequested)
         {
@@ -223,10 +230,11 @@ internal sealed partial class Scheduler
                     continue;
                 }
 
+                int before = request.NewTokens;
                 bool goesOn = request.Advance();
                 lock (_gate)
                 {
-                    _counts.AddGenerated();
+                    _counts.AddGenerated(request.NewTokens - before);
                 }
 
                 if (!goesOn)
@@ -245,7 +253,11 @@ internal sealed partial class Scheduler
     // Lets go of everything first and tells afterwards: who hears of the end finds its place free.
     private void End(ServedRequest request, Exception? exception)
     {
-        _running.Remove(request);
+        if (!_running.Remove(request))
+        {
+            return;
+        }
+
         if (request.HasBegun)
         {
             _batch.Remove(request.Sequence);

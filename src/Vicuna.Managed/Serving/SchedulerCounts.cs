@@ -40,8 +40,8 @@ internal sealed class SchedulerCounts
     /// <summary>A request begins, of whose prompt some is known.</summary>
     public void AddCached(int tokens) => _cachedTokens += tokens;
 
-    /// <summary>A token was generated.</summary>
-    public void AddGenerated() => _generatedTokens++;
+    /// <summary>Tokens were generated.</summary>
+    public void AddGenerated(int tokens) => _generatedTokens += tokens;
 
     /// <summary>A pass has been run.</summary>
     /// <param name="promptTokens">Its tokens of prompts.</param>

@@ -66,6 +66,9 @@ internal abstract class ServedRequest(
     /// <summary>The sequence, once it is running.</summary>
     public abstract Sequence Sequence { get; }
 
+    /// <summary>Tokens of its answer so far.</summary>
+    public abstract int NewTokens { get; }
+
     /// <summary>Begins to run.</summary>
     /// <param name="match">The beginning of the prompt that is known; the sequence shares its pages.</param>
     /// <exception cref="Exception">It cannot begin; it is as if it had not.</exception>
@@ -98,8 +101,15 @@ internal abstract class ServedRequest(
     {
         lock (_registrations)
         {
-            _registrations.Add(registration);
+            if (!_released.Task.IsCompleted)
+            {
+                _registrations.Add(registration);
+                return;
+            }
         }
+
+        // The request has ended meanwhile.
+        registration.Dispose();
     }
 
     /// <summary>Marks the end: nothing is held any more. For any thread.</summary>
@@ -109,8 +119,7 @@ internal abstract class ServedRequest(
         {
             _registrations.ForEach(registration => registration.Dispose());
             _registrations.Clear();
+            _released.TrySetResult();
         }
-
-        _released.TrySetResult();
     }
 }

@@ -15,11 +15,19 @@ internal static class SessionStore
     /// <returns>Positions whose keys and values were written.</returns>
     public static int Save(Scheduler scheduler, Decoder decoder, IReadOnlyList<int> tokens, PrefixKey key, Stream destination)
     {
-        using PrefixMatch match = scheduler.Do(pages => pages.Find(tokens, key)).GetAwaiter().GetResult();
-        using KvCache cache = new(decoder.CacheShape, tokens.Count);
-        cache.ShareFrom(match.Pages, match.Positions);
-        SequenceFile.Write(destination, decoder.Fingerprint, new SavedSequence(0, tokens, new bool[tokens.Count]), cache);
-        return match.Positions;
+        try
+        {
+            using PrefixMatch match = scheduler.Do(pages => pages.Find(tokens, key)).GetAwaiter().GetResult();
+            using KvCache cache = new(decoder.CacheShape, tokens.Count);
+            cache.ShareFrom(match.Pages, match.Positions);
+            SequenceFile.Write(destination, decoder.Fingerprint, new SavedSequence(0, tokens, new bool[tokens.Count]), cache);
+            return match.Positions;
+        }
+        finally
+        {
+            // A request may have waited for the pages.
+            scheduler.Wake();
+        }
     }
 
     /// <summary>Reads a session and gives its memory to the engine, where there is room.</summary>
@@ -31,7 +39,7 @@ internal static class SessionStore
     /// <returns>The session's tokens.</returns>
     public static IReadOnlyList<int> Restore(Scheduler scheduler, Decoder decoder, int contextLength, PrefixKey key, Stream source)
     {
-        using KvCache cache = new(decoder.CacheShape, contextLength);
+        KvCache cache = new(decoder.CacheShape, contextLength);
         int reserved = 0;
         try
         {
@@ -46,6 +54,8 @@ internal static class SessionStore
         }
         finally
         {
+            // First, so that whoever waits for the pages finds them free.
+            cache.Dispose();
             int left = reserved;
             if (left > 0)
             {
@@ -55,6 +65,8 @@ internal static class SessionStore
                     return true;
                 });
             }
+
+            scheduler.Wake();
         }
 
         bool Reserve(int positions)

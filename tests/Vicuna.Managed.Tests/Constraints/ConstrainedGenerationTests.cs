@@ -69,6 +69,19 @@ public sealed class ConstrainedGenerationTests
         }
     }
 
+    // What ends a turn in a template may be a part of a text that has a form.
+    [Fact]
+    public async Task StopStrings_OfTheTemplate_DoNotCutAForm()
+    {
+        using LanguageModel model = LanguageModel.Load(PicoVicuna.Folder, new LoadOptions { PromptFormatter = new AlpacaFormatter() });
+        string text = "Write ### Instruction: first.";
+        GenerationOptions options = new() { Temperature = 0, Constraint = OutputConstraint.Choice([text]) };
+        Assert.Equal(text, model.Generate(Question("What is 3 plus 4?"), options, TestContext.Current.CancellationToken).Text);
+        await using InferenceEngine engine = new(model);
+        Assert.Equal(text, (await engine.GenerateAsync(Question("What is 3 plus 4?"), options with { StopStrings = [.. model.PromptFormatter.StopStrings] })).Text);
+        Assert.Equal("Write ### ", (await engine.GenerateAsync(Question("What is 3 plus 4?"), options with { StopStrings = ["Instr"] })).Text);
+    }
+
     [Fact]
     public async Task ChatSession_ConstrainsEveryTurn()
     {

@@ -10,6 +10,13 @@ public sealed class JsonSchemaTests
         {"type":"object","properties":{"name":{"type":"string"},"age":{"type":"integer"}},"required":["name","age"],"additionalProperties":false}
         """;
 
+    // Read as a double, 99.999999999999999 is 100.
+    private const string Bounded = """{"type":"number","exclusiveMaximum":100}""";
+
+    private const string LikeNames = """
+        {"type":"object","properties":{"x":{"type":["object","null"],"properties":{}},"x (object)":{"type":"integer"}},"required":["x","x (object)"]}
+        """;
+
     private const string Optional = """
         {"type":"object","properties":{"a":{"type":"null"},"b":{"type":"null"},"c":{"type":"null"}},"required":["b"]}
         """;
@@ -30,6 +37,11 @@ public sealed class JsonSchemaTests
     [InlineData(Person, """{"name":"A","age":3.5}""", false)]
     [InlineData(Person, """{"name":"A","age":3} """, false)]
     [InlineData(Person, """ {"name":"A","age":3}""", false)]
+    [InlineData(Bounded, "99.999999999999", true)]
+    [InlineData(Bounded, "99.999999999999999", false)]
+    [InlineData(LikeNames, """{"x":null,"x (object)":1}""", true)]
+    [InlineData(LikeNames, """{"x":{},"x (object)":1}""", true)]
+    [InlineData(LikeNames, """{"x":1,"x (object)":1}""", false)]
     [InlineData(Optional, """{"a":null,"b":null,"c":null}""", true)]
     [InlineData(Optional, """{"b":null}""", true)]
     [InlineData(Optional, """{"b":null,"c":null}""", true)]

@@ -210,13 +210,13 @@ public sealed class SequenceBatchTests
         Assert.Equal((1, 16, 16), (batch.SingleTokens, batch.PromptTokens, longOne.Sequence.Cache.Length));
         Assert.True(answer.Sequence.HasLogits);
 
-        // The short prompt is through after one pass, and the long one gets what it leaves.
+        // The short prompt is through after one pass, which the long one has no part in.
         answer.Next();
         shortOne.Sequence.AppendPending(tiny.RandomTokens(7));
         batch.Add(shortOne.Sequence);
         Assert.Equal(2, batch.Step(16, TestContext.Current.CancellationToken));
         Assert.True(shortOne.Sequence.HasLogits);
-        Assert.Equal((1, 16, 25), (batch.SingleTokens, batch.PromptTokens, longOne.Sequence.Cache.Length));
+        Assert.Equal((1, 7, 16), (batch.SingleTokens, batch.PromptTokens, longOne.Sequence.Cache.Length));
 
         // Prompts that fill the passes do not hold up the one that came first for ever.
         answer.Next();
@@ -224,15 +224,15 @@ public sealed class SequenceBatchTests
         another.Sequence.AppendPending(tiny.RandomTokens(24));
         batch.Add(another.Sequence);
         Assert.Equal(2, batch.Step(16, TestContext.Current.CancellationToken));
-        Assert.Equal((33, 8), (longOne.Sequence.Cache.Length, another.Sequence.Cache.Length));
+        Assert.Equal((24, 8), (longOne.Sequence.Cache.Length, another.Sequence.Cache.Length));
         answer.Next();
         Assert.Equal(3, batch.Step(16, TestContext.Current.CancellationToken));
-        Assert.Equal((33, 24), (longOne.Sequence.Cache.Length, another.Sequence.Cache.Length));
+        Assert.Equal((24, 24), (longOne.Sequence.Cache.Length, another.Sequence.Cache.Length));
 
         // Without room for prompts the answer goes on alone.
         answer.Next();
         Assert.Equal(3, batch.Step(0, TestContext.Current.CancellationToken));
-        Assert.Equal((1, 0, 33), (batch.SingleTokens, batch.PromptTokens, longOne.Sequence.Cache.Length));
+        Assert.Equal((1, 0, 24), (batch.SingleTokens, batch.PromptTokens, longOne.Sequence.Cache.Length));
         Assert.Equal(3, batch.Step(0, TestContext.Current.CancellationToken));
         Assert.Equal((0, 0), (batch.SingleTokens, batch.PromptTokens));
     }

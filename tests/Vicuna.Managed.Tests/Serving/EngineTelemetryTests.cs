@@ -44,8 +44,10 @@ public sealed class EngineTelemetryTests
         });
         Assert.Equal(2, heard["gen_ai.server.time_to_first_token"].Count);
         Assert.Equal(2, heard["gen_ai.server.time_per_output_token"].Count);
-        // The end-of-sequence token is generated too.
-        Assert.Equal(2 * (result.TokenIds.Count + 1), heard["vicuna.generated.tokens"].Sum(item => item.Value));
+        // As the answers have them: the end-of-sequence token is not among them.
+        Assert.Equal(2 * result.TokenIds.Count, heard["vicuna.generated.tokens"].Sum(item => item.Value));
+        Assert.Equal(2 * result.TokenIds.Count, engine.GetStatus().TotalGeneratedTokens);
+        Assert.Equal(0, heard["vicuna.requests.rejected"].Single().Value);
         Assert.True(heard["vicuna.prompt.cached_tokens"].Sum(item => item.Value) > 0);
         Assert.Equal(0, heard["vicuna.requests.active"].Single().Value);
         Assert.True(heard["vicuna.kv.capacity"].Single().Value > heard["vicuna.kv.cached"].Single().Value);
@@ -64,6 +66,40 @@ public sealed class EngineTelemetryTests
             {
                 (heard.TryGetValue(instrument.Name, out var list) ? list : heard[instrument.Name] = []).Add((value, copy));
             }
+        }
+    }
+
+    [Fact]
+    public async Task Listener_ThatThrows_HarmsNobody()
+    {
+        using LanguageModel model = LanguageModel.Load(PicoVicuna.Folder);
+        await using InferenceEngine engine = new(model);
+        int thrown = 0;
+        using MeterListener listener = new()
+        {
+            InstrumentPublished = (instrument, self) =>
+            {
+                if (instrument.Meter.Name == InferenceEngine.MeterName)
+                {
+                    self.EnableMeasurementEvents(instrument);
+                }
+            },
+        };
+        listener.SetMeasurementEventCallback<double>((_, _, _, _) => Throw());
+        listener.SetMeasurementEventCallback<long>((_, _, _, _) => Throw());
+        listener.Start();
+        ChatMessage[] question = [new(ChatRole.User, "What is 3 plus 4?")];
+        Assert.Equal("Three plus four is seven.", (await engine.GenerateAsync(question, new GenerationOptions { Temperature = 0 })).Text);
+        await engine.EmbedAsync("What is 3 plus 4?");
+        await engine.DrainAsync().WaitAsync(TimeSpan.FromMinutes(2), TestContext.Current.CancellationToken);
+        EngineStatus status = engine.GetStatus();
+        Assert.Equal((true, 0), (status.IsHealthy, status.ActiveRequests));
+        Assert.True(thrown > 3);
+
+        void Throw()
+        {
+            Interlocked.Increment(ref thrown);
+            throw new InvalidTimeZoneException("of the listener");
         }
     }
 
@@ -98,7 +134,7 @@ public sealed class EngineTelemetryTests
         Assert.Equal(("chat pico-vicuna", parent.SpanId), (chat.OperationName, chat.ParentSpanId));
         Assert.Equal("chat", chat.GetTagItem("gen_ai.operation.name"));
         Assert.Equal(result.PromptTokens, chat.GetTagItem("gen_ai.usage.input_tokens"));
-        Assert.Equal(result.TokenIds.Count + 1, chat.GetTagItem("gen_ai.usage.output_tokens"));
+        Assert.Equal(result.TokenIds.Count, chat.GetTagItem("gen_ai.usage.output_tokens"));
         Assert.Equal(50, chat.GetTagItem("gen_ai.request.max_tokens"));
         Assert.Equal(["stop"], (string[])chat.GetTagItem("gen_ai.response.finish_reasons")!);
         Assert.Equal(ActivityStatusCode.Unset, chat.Status);

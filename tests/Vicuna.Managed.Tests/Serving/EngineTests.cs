@@ -205,6 +205,42 @@ public sealed class EngineTests : IDisposable
         Assert.Equal(1, engine.GetStatus().TotalFailed);
     }
 
+    // A timer may fire before the request is in the queue.
+    [Fact]
+    public async Task TimeLimit_OfNothing_FailsItsRequestAndNobodyElse()
+    {
+        TinyModel tiny = new(new TinyShape());
+        using LanguageModel model = tiny.Load();
+        await using InferenceEngine engine = new(model, new EngineOptions { MaxConcurrentRequests = 2, MaxQueuedRequests = 500 });
+        Task<GenerationResult>[] hurried = [.. Enumerable.Range(0, 300).Select(_ =>
+            engine.GenerateAsync(tiny.RandomTokens(4), Endless with { MaxNewTokens = 400 }, new RequestOptions { TimeLimit = TimeSpan.FromTicks(1) }))];
+        await Task.WhenAll(hurried.Select(task => task.ContinueWith(_ => { }, TaskScheduler.Default))).WaitAsync(Long, TestContext.Current.CancellationToken);
+        Assert.All(hurried, task => Assert.True(task.IsCompletedSuccessfully || task.Exception!.InnerException is TimeoutException, task.Exception?.ToString()));
+        GenerationResult result = await engine.GenerateAsync(tiny.RandomTokens(4), Endless with { MaxNewTokens = 5 }).WaitAsync(Long, TestContext.Current.CancellationToken);
+        Assert.Equal(5, result.TokenIds.Count);
+        Assert.Equal((0, 0), (engine.GetStatus().ActiveRequests, engine.GetStatus().QueuedRequests));
+    }
+
+    [Fact]
+    public async Task Prompt_AmongRequestsThatAreCancelled_ComesToItsEnd()
+    {
+        TinyModel tiny = TinyModel.ForSlowWork();
+        using LanguageModel model = tiny.Load();
+        await using InferenceEngine engine = new(model, new EngineOptions { MaxConcurrentRequests = 3, MaxQueuedRequests = 10, PrefixCache = false });
+        Task<GenerationResult> wanted = engine.GenerateAsync(tiny.RandomTokens(300), Endless with { MaxNewTokens = 2 });
+        int cancelled = 0;
+        while (!wanted.IsCompleted)
+        {
+            // Each goes as soon as it is in the pass, and takes the pass with it.
+            await using InferenceRequest other = await engine.SubmitAsync(tiny.RandomTokens(300, ++cancelled), Endless);
+            await Task.WhenAny(Task.Delay(1), wanted);
+            other.Cancel();
+            await Assert.ThrowsAnyAsync<OperationCanceledException>(() => other.Completion.WaitAsync(Long, TestContext.Current.CancellationToken));
+        }
+
+        Assert.Equal(2, (await wanted).TokenIds.Count);
+    }
+
     [Fact]
     public async Task QueueTimeout_OfAWaitingRequest_RefusesItAndOnlyIt()
     {
@@ -321,6 +357,8 @@ public sealed class EngineTests : IDisposable
         TinyModel tiny = TinyModel.ForSlowWork();
         LanguageModel model = tiny.Load(TinyModel.SlowWork);
         await using InferenceEngine engine = new(model, new EngineOptions { MaxConcurrentRequests = 1 });
+        InferenceSession session = engine.CreateSession();
+        await engine.GenerateAsync(tiny.RandomTokens(3), Endless with { MaxNewTokens = 1 }, new RequestOptions { Session = session });
         InferenceRequest running = await engine.SubmitAsync(tiny.RandomTokens(4), Endless);
         InferenceRequest waiting = await engine.SubmitAsync(tiny.RandomTokens(4), Endless);
         await running.Started.WaitAsync(Long, TestContext.Current.CancellationToken);
@@ -329,6 +367,7 @@ public sealed class EngineTests : IDisposable
         await Assert.ThrowsAsync<InvalidOperationException>(() => waiting.Completion.WaitAsync(Long));
         Assert.False(engine.GetStatus().IsHealthy);
         await Assert.ThrowsAnyAsync<InvalidOperationException>(() => engine.SubmitAsync(tiny.RandomTokens(4)));
+        await Assert.ThrowsAnyAsync<InvalidOperationException>(() => session.SaveAsync(Stream.Null, TestContext.Current.CancellationToken).WaitAsync(Long));
     }
 
     [Fact]
@@ -340,7 +379,7 @@ public sealed class EngineTests : IDisposable
         // Every token banned: no logit of this request is finite.
         GenerationOptions impossible = Endless with { LogitBias = Enumerable.Range(0, tiny.Shape.Vocab).ToDictionary(id => id, _ => float.NegativeInfinity) };
         Task<GenerationResult> good = engine.GenerateAsync(tiny.RandomTokens(9), Endless with { MaxNewTokens = 50 });
-        await Assert.ThrowsAsync<NonFiniteLogitsException>(() => engine.GenerateAsync(tiny.RandomTokens(5), impossible));
+        Assert.True((await Assert.ThrowsAsync<NonFiniteLogitsException>(() => engine.GenerateAsync(tiny.RandomTokens(5), impossible))).IsEveryTokenBanned);
         Assert.Equal(50, (await good).TokenIds.Count);
         Assert.True(engine.GetStatus().IsHealthy);
     }

@@ -51,6 +51,29 @@ public sealed class SessionTests : IDisposable
     }
 
     [Fact]
+    public async Task Request_ThatNeedsThePagesOfASessionBeingSaved_RunsOnceTheyAreFree()
+    {
+        using LanguageModel model = _tiny.Load();
+        long page = model.Info.KeyValueBytesPerToken * 64;
+        await using InferenceEngine engine = new(model, new EngineOptions { KeyValueMemoryBytes = 4 * page });
+        InferenceSession session = engine.CreateSession();
+        await engine.GenerateAsync(_tiny.RandomTokens(100), Options, new RequestOptions { Session = session });
+        using HeldStream disk = new();
+        Task saving = session.SaveAsync(disk, TestContext.Current.CancellationToken);
+        disk.Reached.WaitOne();
+        Task<GenerationResult> wanted = engine.GenerateAsync(_tiny.RandomTokens(200, 9), Options);
+        while (engine.GetStatus().QueuedRequests == 0)
+        {
+            await Task.Delay(1, TestContext.Current.CancellationToken);
+        }
+
+        Assert.False(wanted.IsCompleted);
+        disk.Go.Set();
+        await saving;
+        Assert.Equal(30, (await wanted.WaitAsync(TimeSpan.FromMinutes(2), TestContext.Current.CancellationToken)).TokenIds.Count);
+    }
+
+    [Fact]
     public async Task Session_WithoutRoomForItsMemory_IsRestoredAllTheSame()
     {
         using LanguageModel model = _tiny.Load();
@@ -103,5 +126,38 @@ public sealed class SessionTests : IDisposable
         EngineStatus after = engine.GetStatus();
         Assert.Equal(0, after.KeyValueBytesActive);
         Assert.InRange(after.KeyValueBytesCached - before.KeyValueBytesCached, 0, model.Info.KeyValueBytesPerToken * 64);
+    }
+
+    /// <summary>A disk that waits to be told to write.</summary>
+    private sealed class HeldStream : MemoryStream
+    {
+        public ManualResetEvent Reached { get; } = new(false);
+
+        public ManualResetEvent Go { get; } = new(false);
+
+        public override void Write(ReadOnlySpan<byte> buffer)
+        {
+            Hold();
+            base.Write(buffer);
+        }
+
+        public override void Write(byte[] buffer, int offset, int count)
+        {
+            Hold();
+            base.Write(buffer, offset, count);
+        }
+
+        protected override void Dispose(bool disposing)
+        {
+            Reached.Dispose();
+            Go.Dispose();
+            base.Dispose(disposing);
+        }
+
+        private void Hold()
+        {
+            Reached.Set();
+            Go.WaitOne();
+        }
     }
 }
