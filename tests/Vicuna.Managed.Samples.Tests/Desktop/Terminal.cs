@@ -15,7 +15,7 @@ internal sealed class Terminal : IDisposable
     /// <summary>Starts a program; skips the calling test where there is no tmux.</summary>
     /// <param name="columns">Width of the terminal.</param>
     /// <param name="rows">Height of the terminal.</param>
-    /// <param name="program">A .NET program beside the tests, and its arguments.</param>
+    /// <param name="program">A built .NET program, and its arguments.</param>
     public Terminal(int columns, int rows, params string[] program)
     {
         string configuration = _folder.Write("tmux.conf", "set -g remain-on-exit on");
@@ -23,7 +23,7 @@ internal sealed class Terminal : IDisposable
         try
         {
             // The shell notes the exit code: tmux does not always know it.
-            string[] command = ["sh", "-c", "\"$@\"; echo $? > \"$0\"", ExitFile, dotnet, Path.Combine(AppContext.BaseDirectory, program[0]), .. program[1..]];
+            string[] command = ["sh", "-c", "\"$@\"; echo $? > \"$0\"", ExitFile, dotnet, .. program];
             Tmux(["-u", "-f", configuration, "new-session", "-d", "-x", $"{columns}", "-y", $"{rows}", .. command]);
         }
         catch (Win32Exception)
