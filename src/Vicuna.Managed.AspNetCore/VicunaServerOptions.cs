@@ -45,7 +45,11 @@ public sealed class VicunaServerOptions
     /// <summary>Most bytes of a request's body, 1 or more. Default 4 MiB.</summary>
     public long MaxRequestBodyBytes { get; set; } = 4 << 20;
 
-    /// <summary>Longest time from a request's arrival to the end of its answer; a request can ask for less. Default: null, none.</summary>
+    /// <summary>
+    /// Longest time from a request's arrival to the end of the last of its answers, or of its vectors; a request can ask for less. Where it ends during an
+    /// answer, the answer ends with what it has; where it ends before, and for vectors, the request fails. Making a prompt tokens is not interrupted: what
+    /// that takes can come on top. Default: null, none.
+    /// </summary>
     public TimeSpan? TimeLimit { get; set; }
 
     /// <summary>

@@ -77,15 +77,12 @@ internal sealed class ServeOptions
         bool open = Keys(parsed).Count == 0 && parsed.GetValue(_keyFile) is null && !parsed.GetValue(_insecure);
         foreach (string url in urls)
         {
-            // '*' and '+' stand for every address, and are no host of a Uri.
-            if (!Uri.TryCreate(url.Replace("//*", "//0.0.0.0", StringComparison.Ordinal).Replace("//+", "//0.0.0.0", StringComparison.Ordinal), UriKind.Absolute, out Uri? uri)
-                || uri.Scheme != Uri.UriSchemeHttp || uri.AbsolutePath != "/" || uri.Query.Length > 0 || uri.UserInfo.Length > 0)
+            if (UriOf(url) is not { } uri || uri.Scheme != Uri.UriSchemeHttp || uri.AbsolutePath != "/" || uri.Query.Length > 0 || uri.UserInfo.Length > 0)
             {
                 throw new WrongUsageException($"--urls: expected http urls like {DefaultUrl} (https is a proxy's task), found '{url}'.");
             }
 
-            bool local = uri.Host == "localhost" || (IPAddress.TryParse(uri.Host.Trim('[', ']'), out IPAddress? address) && IPAddress.IsLoopback(address));
-            if (open && !local)
+            if (open && !IsLocal(uri))
             {
                 throw new WrongUsageException(
                     $"--urls: {url} can be reached from other machines: expected --api-key, --api-key-file or {KeyVariable} with it, or --insecure to serve everybody.");
@@ -93,6 +90,18 @@ internal sealed class ServeOptions
         }
 
         return urls;
+    }
+
+    /// <summary>
+    /// Hosts that requests may name; null for any. Where nobody needs a key because nobody else gets here, web pages do, by giving this machine's address a
+    /// name of theirs: then only names that are the machine's own are taken.
+    /// </summary>
+    /// <exception cref="WrongUsageException">A url is wrong.</exception>
+    public IReadOnlyList<string>? Hosts(ParseResult parsed)
+    {
+        Uri[] urls = [.. Urls(parsed).Select(UriOf).OfType<Uri>()];
+        bool isOpen = Keys(parsed).Count == 0 && parsed.GetValue(_keyFile) is null && !parsed.GetValue(_insecure);
+        return isOpen && urls.All(IsLocal) ? [.. urls.Select(url => url.Host).Concat(["localhost", "127.0.0.1", "[::1]"]).Distinct()] : null;
     }
 
     /// <summary>Sets what is served within which limits.</summary>
@@ -117,6 +126,16 @@ internal sealed class ServeOptions
             options.ApiKeys.Add(key);
         }
     }
+
+    // '*' and '+' stand for every address, and are no host of a Uri.
+    private static Uri? UriOf(string url)
+    {
+        string numbers = url.Replace("//*", "//0.0.0.0", StringComparison.Ordinal).Replace("//+", "//0.0.0.0", StringComparison.Ordinal);
+        return Uri.TryCreate(numbers, UriKind.Absolute, out Uri? uri) ? uri : null;
+    }
+
+    private static bool IsLocal(Uri url) =>
+        url.Host == "localhost" || (IPAddress.TryParse(url.Host.Trim('[', ']'), out IPAddress? address) && IPAddress.IsLoopback(address));
 
     private List<string> Keys(ParseResult parsed) =>
         [.. parsed.GetValue(_keys) ?? [], .. Environment.GetEnvironmentVariable(KeyVariable) is { Length: > 0 } key ? new[] { key } : []];

@@ -179,7 +179,7 @@ public sealed class ChatTests(PicoServer pico)
         Assert.True(tokens.Length > 3);
         Assert.All(tokens, CheckToken);
         byte[] bytes = [.. tokens.SelectMany(BytesOf)];
-        Assert.Equal(TestServer.Answer, System.Text.Encoding.UTF8.GetString(bytes).Trim());
+        Assert.Equal(TestServer.Answer, System.Text.Encoding.UTF8.GetString(bytes));
 
         List<string> events = await Server.EventsAsync(Path, TestServer.Chat("\"logprobs\":true,\"top_logprobs\":3,\"stream\":true"));
         JsonElement[] streamed =
@@ -200,6 +200,34 @@ public sealed class ChatTests(PicoServer pico)
         }
 
         static IEnumerable<byte> BytesOf(JsonElement token) => token.GetProperty("bytes").EnumerateArray().Select(value => value.GetByte());
+    }
+
+    [Fact]
+    public async Task LogProbabilities_OfAnAnswerThatAStopStringEnds_AddUpToItsText()
+    {
+        const string Fields = "\"logprobs\":true,\"stop\":\" four is\"";
+        JsonElement choice = (await Server.JsonAsync(Path, TestServer.Chat(Fields))).GetProperty("choices")[0];
+        Assert.Equal("Three plus", choice.GetProperty("message").GetProperty("content").GetString());
+        Assert.Equal("Three plus", TokensOf(choice));
+        List<string> events = await Server.EventsAsync(Path, TestServer.Chat(Fields + ",\"stream\":true"));
+        Assert.Equal("Three plus", string.Concat(events[..^1].Select(data => TokensOf(TestServer.Parse(data).GetProperty("choices")[0]))));
+
+        static string TokensOf(JsonElement choice) => choice.GetProperty("logprobs") is { ValueKind: JsonValueKind.Object } found
+            ? string.Concat(found.GetProperty("content").EnumerateArray().Select(token => token.GetProperty("token").GetString()))
+            : string.Empty;
+    }
+
+    [Theory]
+    [InlineData("some/model", "some/model", 200)]
+    [InlineData("some/model", "some%2Fmodel", 200)]
+    [InlineData("some/model", "some%2fother", 404)]
+    public async Task Model_WithASlashInItsName_IsFoundEscapedOrNot(string name, string path, int expected)
+    {
+        await using TestServer server = await TestServer.StartAsync(options => options.ModelId = name);
+        using HttpResponseMessage response = await server.Http.GetAsync($"/v1/models/{path}", TestContext.Current.CancellationToken);
+        Assert.Equal(expected, (int)response.StatusCode);
+        JsonElement body = TestServer.Parse(await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken));
+        Assert.Contains(expected == 200 ? name : "some/other", body.ToString(), StringComparison.Ordinal);
     }
 
     [Fact]

@@ -1,4 +1,6 @@
+using System.Text;
 using System.Text.Json;
+using Vicuna.Managed.AspNetCore.Endpoints;
 using Vicuna.Managed.AspNetCore.Tests.Support;
 
 namespace Vicuna.Managed.AspNetCore.Tests;
@@ -69,7 +71,75 @@ public sealed class CompletionTests(PicoServer pico)
         int[] offsets = [.. found.GetProperty("text_offset").EnumerateArray().Select(offset => offset.GetInt32())];
         Assert.Equal(0, offsets[0]);
         Assert.Equal(tokens[0].Length, offsets[1]);
-        Assert.Equal(choice.GetProperty("text").GetString()!.Trim(), string.Concat(tokens).Trim());
+        Assert.Equal(choice.GetProperty("text").GetString(), string.Concat(tokens));
+    }
+
+    [Fact]
+    public async Task LogProbabilities_OfUnlikelyTokens_AreAmongTheTopToo()
+    {
+        const string Body = $$"""{"prompt":"{{Prompt}}","temperature":2,"top_p":1,"seed":5,"max_tokens":30,"logprobs":1}""";
+        JsonElement found = (await Server.JsonAsync(Path, Body)).GetProperty("choices")[0].GetProperty("logprobs");
+        string[] tokens = [.. found.GetProperty("tokens").EnumerateArray().Select(token => token.GetString()!)];
+        JsonElement[] top = [.. found.GetProperty("top_logprobs").EnumerateArray()];
+        Assert.All(tokens.Zip(top), pair => Assert.True(pair.Second.TryGetProperty(pair.First, out _), pair.First));
+        Assert.Contains(top, place => place.EnumerateObject().Count() == 2);
+    }
+
+    [Fact]
+    public void LogProbabilities_OfAnyTokens_AreWhereTheirTextIs()
+    {
+        using LanguageModel model = LanguageModel.Load(TestServer.PicoFolder, new LoadOptions { Threads = 1 });
+        int[] ids = [.. model.Tokenizer.Encode("ab \U0001F600 cd", addBos: false), model.Tokenizer.VocabularySize + 3, .. model.Tokenizer.Encode("e", addBos: false)];
+        string text = CompletionsEndpoint.TextOf(Managed.Prompt.FromTokens(ids), model);
+        Assert.Contains("\U0001F600", text, StringComparison.Ordinal);
+        Assert.Equal('e', text[^1]);
+        GenerationResult whole = new(text, ids, FinishReason.MaxNewTokens, 1, TimeSpan.Zero, TimeSpan.Zero);
+        TokenLogProbability[] tokens = [.. ids.Select(id => new TokenLogProbability(id, -1) { Top = [new TokenLogProbability(model.Tokenizer.VocabularySize, -1)] })];
+
+        // The dummy prefix, which Decode leaves out, is left out of a turn.
+        IReadOnlyList<AnswerToken> placed = new AnswerTokens(model, isTurn: true).Take(tokens, text, whole)!;
+        Assert.Equal(ids, placed.Select(token => token.Token.TokenId));
+        JsonElement classic = Written(json => LogProbabilityWriter.WriteClassic(json, model, placed));
+        string[] texts = [.. classic.GetProperty("tokens").EnumerateArray().Select(token => token.GetString()!)];
+        int[] offsets = [.. classic.GetProperty("text_offset").EnumerateArray().Select(offset => offset.GetInt32())];
+        Assert.All(
+            texts.Zip(offsets).Where(pair => !pair.First.Contains('\uFFFD', StringComparison.Ordinal)),
+            pair => Assert.Equal(pair.First, text.Substring(pair.Second, pair.First.Length)));
+        Assert.Equal(text.Length, offsets[^1] + texts[^1].Length);
+
+        JsonElement[] chat = [.. Written(json => LogProbabilityWriter.WriteChat(json, model, placed)).GetProperty("content").EnumerateArray()];
+        JsonElement beyond = chat[Array.IndexOf(ids, model.Tokenizer.VocabularySize + 3)];
+        foreach (JsonElement token in new[] { beyond, beyond.GetProperty("top_logprobs")[0] })
+        {
+            Assert.Equal(string.Empty, token.GetProperty("token").GetString());
+            Assert.Equal(JsonValueKind.Null, token.GetProperty("bytes").ValueKind);
+        }
+
+        byte[] bytes = [.. chat.Select(token => token.GetProperty("bytes")).Where(value => value.ValueKind == JsonValueKind.Array)
+            .SelectMany(value => value.EnumerateArray()).Select(value => value.GetByte())];
+        Assert.Equal(text, Encoding.UTF8.GetString(bytes));
+
+        static JsonElement Written(Action<Utf8JsonWriter> write)
+        {
+            using MemoryStream stream = new();
+            using (Utf8JsonWriter json = new(stream))
+            {
+                json.WriteStartObject();
+                write(json);
+                json.WriteEndObject();
+            }
+
+            return JsonDocument.Parse(stream.ToArray()).RootElement.GetProperty("logprobs");
+        }
+    }
+
+    [Fact]
+    public async Task Embeddings_WhoseTimeIsOverBeforeTheLast_AreRefused()
+    {
+        // Each of them alone has time enough.
+        string input = JsonSerializer.Serialize(Enumerable.Range(0, 2048).Select(i => $"What is {i} plus {i}?"));
+        (int status, JsonElement error, _) = await Server.ErrorAsync("/v1/embeddings", $"{{\"input\":{input},\"time_limit\":0.1}}");
+        Assert.Equal((503, "time_limit"), (status, error.GetProperty("code").GetString()));
     }
 
     [Fact]

@@ -115,6 +115,18 @@ public sealed class LifecycleTests
     }
 
     [Fact]
+    public async Task Server_ThatStops_FinishesEmbeddingsThatItHasBegun()
+    {
+        await using TestServer server = await TestServer.StartSlowAsync(slots: 1, queue: 4);
+        string input = JsonSerializer.Serialize(Enumerable.Range(0, 40).Select(i => $"What is {i} plus {i}?"));
+        Task<JsonElement> underWay = server.JsonAsync("/v1/embeddings", $"{{\"input\":{input}}}");
+        await TestServer.UntilAsync(() => server.Server.Engine!.GetStatus().TotalRequests > 0, Long);
+        Task stopping = server.StopAsync();
+        Assert.Equal(40, (await underWay).GetProperty("data").GetArrayLength());
+        await stopping.WaitAsync(Long, TestContext.Current.CancellationToken);
+    }
+
+    [Fact]
     public async Task Server_WhoseTimeToStopIsOver_CancelsWhatIsLeftAndSaysSo()
     {
         await using TestServer server = await TestServer.StartSlowAsync(1, 2, options => options.ShutdownTimeout = TimeSpan.Zero);

@@ -99,6 +99,8 @@ public sealed partial class MetricsTests
         Assert.Matches("\nvicuna_model_load_seconds [0-9.E-]+\n", text);
         Assert.Matches("\nvicuna_generated_tokens_total [1-9]", text);
         Assert.Matches("\nvicuna_kv_capacity_bytes [1-9]", text);
+        Assert.Matches("\nvicuna_process_gc_heap_bytes [1-9]", text);
+        Assert.Matches("\nvicuna_process_working_set_bytes [1-9]", text);
     }
 
     [Fact]

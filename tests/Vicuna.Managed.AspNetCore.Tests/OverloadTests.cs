@@ -64,6 +64,10 @@ public sealed class OverloadTests
         Assert.InRange(response.Headers.RetryAfter!.Delta!.Value.TotalSeconds, 1, 60);
         (status, _, _) = await server.ErrorAsync("/v1/embeddings", "{\"input\":\"a\"}");
         Assert.Equal(429, status);
+        // Whatever it is: it is not even read.
+        (status, _, _) = await server.ErrorAsync(Path, "{");
+        Assert.Equal(429, status);
+        Assert.Contains("\nvicuna_rejected_total 3\n", await server.Http.GetStringAsync("/metrics", TestContext.Current.CancellationToken), StringComparison.Ordinal);
 
         // Another one more would be refused too: whoever spreads requests is told in time.
         (status, _, response) = await server.SendAsync(new HttpRequestMessage(HttpMethod.Get, "/health/ready"));
@@ -95,10 +99,40 @@ public sealed class OverloadTests
             Assert.Equal(429, refused.Status);
         }
 
-        Assert.InRange(server.Server.Engine!.GetStatus().TotalRejected, 1, 2);
+        Assert.Matches("\nvicuna_rejected_total [12]\n", await server.Http.GetStringAsync("/metrics", TestContext.Current.CancellationToken));
         // Between the two attempts there was the second of Retry-After; without the header there would have been nothing.
         Assert.True(Stopwatch.GetElapsedTime(start) > TimeSpan.FromSeconds(0.9));
         await EndAsync(server, stop, busy);
+    }
+
+    [Fact]
+    public async Task Embeddings_ThatFindNoMoreRoomForTheirNextText_WaitForIt()
+    {
+        await using TestServer server = await TestServer.StartSlowAsync(slots: 2, queue: 1);
+        InferenceEngine engine = server.Server.Engine!;
+        string input = JsonSerializer.Serialize(Enumerable.Range(0, 60).Select(i => $"What is {i} plus {i}?"));
+        Task<JsonElement> embeddings = server.JsonAsync("/v1/embeddings", $"{{\"input\":{input}}}");
+        await TestServer.UntilAsync(() => engine.GetStatus().TotalRequests > 0, Long);
+        GenerationOptions endless = new() { IgnoreEndOfSequence = true, MaxNewTokens = 1000 };
+        List<InferenceRequest> others = [];
+        int refused = 0;
+        // Others take the room as it becomes free, until it is the embeddings that are refused.
+        while (engine.GetStatus().TotalRejected == refused)
+        {
+            Assert.False(embeddings.IsCompleted);
+            try
+            {
+                others.Add(await engine.SubmitAsync(Prompt.FromText("Hello"), endless, cancellationToken: TestContext.Current.CancellationToken));
+            }
+            catch (EngineOverloadedException)
+            {
+                refused++;
+                await Task.Delay(1, TestContext.Current.CancellationToken);
+            }
+        }
+
+        others.ForEach(other => other.Cancel());
+        Assert.Equal(60, (await embeddings).GetProperty("data").GetArrayLength());
     }
 
     [Fact]

@@ -1,6 +1,12 @@
 using System.Net.Sockets;
 using System.Text;
 using System.Text.Json;
+using Microsoft.AspNetCore.Hosting.Server;
+using Microsoft.AspNetCore.Hosting.Server.Features;
+using Microsoft.AspNetCore.Http.Features;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Options;
+using Vicuna.Managed.AspNetCore.Hosting;
 using Vicuna.Managed.AspNetCore.Tests.Support;
 using Vicuna.Managed.Tests.Support;
 
@@ -85,6 +91,35 @@ public sealed class SecurityTests(PicoServer pico)
         Assert.DoesNotContain("the-key", log, StringComparison.Ordinal);
         Assert.DoesNotContain("second", log, StringComparison.Ordinal);
         Assert.DoesNotContain("third", log, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("http://127.0.0.1:5000", false)]
+    [InlineData("http://localhost:5000", false)]
+    [InlineData("http://[::1]:5000", false)]
+    [InlineData("http://unix:/run/vicuna.sock", false)]
+    [InlineData("http://0.0.0.0:5000", true)]
+    [InlineData("http://[::]:5000", true)]
+    [InlineData("https://*:5001", true)]
+    [InlineData("http://192.168.1.2:5000", true)]
+    [InlineData("http://example.org:5000", true)]
+    public async Task Address_ThatOthersReachWithoutAKey_IsWarnedOf(string address, bool isOpen)
+    {
+        foreach (bool hasKey in new[] { false, true })
+        {
+            VicunaServerOptions options = new() { ModelPath = TestServer.PicoFolder };
+            if (hasKey)
+            {
+                options.ApiKeys.Add(Key);
+            }
+
+            using LinesLogger log = new();
+            using ILoggerFactory loggers = LoggerFactory.Create(builder => builder.AddProvider(log));
+            using ListeningServer server = new("http://127.0.0.1:1", address);
+            await using ModelHost host = new(Options.Create(options), loggers.CreateLogger<ModelHost>(), server: server);
+            await host.StartedAsync(TestContext.Current.CancellationToken);
+            Assert.Equal(isOpen && !hasKey, log.Lines.Any(line => line.StartsWith("Warning: There are no API keys", StringComparison.Ordinal) && line.Contains(address, StringComparison.Ordinal)));
+        }
     }
 
     [Fact]
@@ -181,5 +216,29 @@ public sealed class SecurityTests(PicoServer pico)
         byte[] buffer = new byte[4096];
         int read = await socket.ReceiveAsync(buffer, stop.Token);
         return Encoding.ASCII.GetString(buffer, 0, read);
+    }
+
+    private sealed class ListeningServer : IServer, IServerAddressesFeature
+    {
+        public ListeningServer(params string[] addresses)
+        {
+            Addresses = addresses;
+            Features.Set<IServerAddressesFeature>(this);
+        }
+
+        public IFeatureCollection Features { get; } = new FeatureCollection();
+
+        public ICollection<string> Addresses { get; }
+
+        public bool PreferHostingUrls { get; set; }
+
+        public Task StartAsync<TContext>(IHttpApplication<TContext> application, CancellationToken cancellationToken)
+            where TContext : notnull => Task.CompletedTask;
+
+        public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+        public void Dispose()
+        {
+        }
     }
 }

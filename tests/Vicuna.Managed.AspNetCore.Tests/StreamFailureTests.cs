@@ -1,6 +1,12 @@
 using System.Text;
+using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.AI;
+using Microsoft.Extensions.Logging.Abstractions;
+using Microsoft.Extensions.Options;
 using OpenAI.Chat;
+using Vicuna.Managed.AspNetCore.Endpoints;
+using Vicuna.Managed.AspNetCore.Hosting;
+using Vicuna.Managed.AspNetCore.Metrics;
 using Vicuna.Managed.AspNetCore.Tests.Support;
 using ChatMessage = OpenAI.Chat.ChatMessage;
 
@@ -76,6 +82,30 @@ public sealed class StreamFailureTests
     }
 
     [Fact]
+    public async Task Pieces_WhoseStreamCannotBeWrittenTo_EndWithThatErrorAndTheRequest()
+    {
+        await using TestServer server = await TestServer.StartSlowAsync(1, 4);
+        List<InferenceRequest> others = await HoldAsync(server);
+        InferenceRequest waiting = await server.Server.Engine!.SubmitAsync(Prompt.FromText("Hello"), cancellationToken: TestContext.Current.CancellationToken);
+        VicunaServerOptions options = new() { ModelPath = TestServer.PicoFolder, PingInterval = TimeSpan.FromMilliseconds(1) };
+        await using ModelHost host = new(Options.Create(options), NullLogger<ModelHost>.Instance);
+        using ClosedStream closed = new();
+        DefaultHttpContext http = new();
+        http.Response.Body = closed;
+        Exchange exchange = new(http, new ServerRoute("/", [], _ => Task.CompletedTask), host, new ServerMetrics(), CancellationToken.None);
+        IOException error = await Assert.ThrowsAsync<IOException>(async () =>
+        {
+            await foreach (GenerationChunk piece in PieceReader.ReadAsync(exchange, waiting))
+            {
+                Assert.Fail("There is a piece, though others are being worked on.");
+            }
+        });
+        Assert.Equal(ClosedStream.Message, error.Message);
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => waiting.Completion.WaitAsync(Long, TestContext.Current.CancellationToken));
+        others.ForEach(other => other.Cancel());
+    }
+
+    [Fact]
     public async Task Stream_CutByTheEndOfTheServer_SaysSo()
     {
         await using TestServer server = await TestServer.StartSlowAsync(1, 1, options => options.ShutdownTimeout = TimeSpan.Zero);
@@ -98,6 +128,45 @@ public sealed class StreamFailureTests
         Assert.Equal("shutting_down", TestServer.Parse(TestServer.EventsOf(text.ToString())[^1]).GetProperty("error").GetProperty("code").GetString());
     }
 
+    [Theory]
+    [InlineData("/v1/chat/completions")]
+    [InlineData("/v1/completions")]
+    public async Task Stream_ThatWaitsForItsTurn_HasBegun(string path)
+    {
+        await using TestServer server = await TestServer.StartSlowAsync(1, 4, options => options.PingInterval = TimeSpan.FromMilliseconds(10));
+        List<InferenceRequest> others = await HoldAsync(server);
+        using HttpResponseMessage response = await server.Http.SendAsync(
+            TestServer.Request(path, BodyOf(path)), HttpCompletionOption.ResponseHeadersRead, TestContext.Current.CancellationToken);
+        Assert.False(others[^1].Completion.IsCompleted, "The stream began no sooner than its answer.");
+        Assert.Equal("text/event-stream", response.Content.Headers.ContentType!.MediaType);
+        others.ForEach(other => other.Cancel());
+        string text = await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken);
+        Assert.StartsWith(": ping\n\n", text, StringComparison.Ordinal);
+        Assert.Equal("[DONE]", TestServer.EventsOf(text)[^1]);
+    }
+
+    [Theory]
+    [InlineData("/v1/chat/completions")]
+    [InlineData("/v1/completions")]
+    public async Task Stream_WhoseTurnDoesNotCome_EndsWithAnErrorAndABrokenConnection(string path)
+    {
+        await using TestServer server = await TestServer.StartSlowAsync(1, 4, options =>
+        {
+            options.PingInterval = TimeSpan.FromMilliseconds(1);
+            options.TimeLimit = TimeSpan.FromMilliseconds(600);
+        });
+        List<InferenceRequest> others = await HoldAsync(server);
+        using HttpResponseMessage response = await server.Http.SendAsync(
+            TestServer.Request(path, BodyOf(path)), HttpCompletionOption.ResponseHeadersRead, TestContext.Current.CancellationToken);
+        Assert.True(response.IsSuccessStatusCode);
+        await using Stream stream = await response.Content.ReadAsStreamAsync(TestContext.Current.CancellationToken);
+        using MemoryStream read = new();
+        await Assert.ThrowsAnyAsync<IOException>(() => stream.CopyToAsync(read, 1, TestContext.Current.CancellationToken));
+        string[] events = [.. TestServer.EventsOf(Encoding.UTF8.GetString(read.ToArray()))];
+        Assert.Equal("time_limit", TestServer.Parse(Assert.Single(events)).GetProperty("error").GetProperty("code").GetString());
+        others.ForEach(other => other.Cancel());
+    }
+
     [Fact]
     public async Task Stream_ThatIsSilent_IsKeptAliveByComments()
     {
@@ -117,5 +186,29 @@ public sealed class StreamFailureTests
         }
 
         Assert.Equal(TestServer.Answer, read);
+    }
+
+    private static string BodyOf(string path) => path.EndsWith("chat/completions", StringComparison.Ordinal)
+        ? TestServer.Chat("\"stream\":true")
+        : "{\"prompt\":\"Hello\",\"max_tokens\":5,\"stream\":true}";
+
+    // Long answers, one after the other, that others have to wait for.
+    private static async Task<List<InferenceRequest>> HoldAsync(TestServer server)
+    {
+        List<InferenceRequest> others = [];
+        GenerationOptions endless = new() { IgnoreEndOfSequence = true, MaxNewTokens = 1000 };
+        for (int i = 0; i < 3; i++)
+        {
+            others.Add(await server.Server.Engine!.SubmitAsync(Prompt.FromText("Hello"), endless, cancellationToken: TestContext.Current.CancellationToken));
+        }
+
+        return others;
+    }
+
+    private sealed class ClosedStream : MemoryStream
+    {
+        public const string Message = "The connection is closed.";
+
+        public override ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default) => throw new IOException(Message);
     }
 }

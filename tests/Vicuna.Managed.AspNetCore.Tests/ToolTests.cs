@@ -32,6 +32,7 @@ public sealed class ToolTests(ToolTests.ToolServer tools, PicoServer pico) : ICl
         { "\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"two words\"}}]", "tools" },
         { "\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"a\",\"parameters\":5}}]", "tools[0].function.parameters" },
         { "\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"a\"}},{\"type\":\"function\",\"function\":{\"name\":\"a\"}}]", "tools" },
+        { "\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"a\",\"parameters\":{\"type\":\"array\"}}}]", "tools" },
         { "\"tool_choice\":\"required\"", "tool_choice" },
         { Tools + ",\"tool_choice\":\"perhaps\"", "tool_choice" },
         { Tools + ",\"tool_choice\":5", "tool_choice" },
@@ -52,6 +53,7 @@ public sealed class ToolTests(ToolTests.ToolServer tools, PicoServer pico) : ICl
         { $"[{Asked},{Call},{Asked}]", "messages" },
         { $"[{Asked},{Call}]", "messages" },
         { $"[{Asked},{Call.Replace("{}", "none", StringComparison.Ordinal)},{Answered}]", "messages[1].tool_calls" },
+        { $"[{Asked},{Call.Replace("{}", "{\\\"a\\\":\\\"\\\\ud800\\\"}", StringComparison.Ordinal)},{Answered}]", "messages[1].tool_calls" },
     };
 
     [Theory]

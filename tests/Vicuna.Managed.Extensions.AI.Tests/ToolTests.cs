@@ -220,6 +220,28 @@ public sealed class ToolTests(Pico pico)
     }
 
     [Fact]
+    public async Task History_WithHalfASurrogatePair_IsRefusedByItsPlace()
+    {
+        using VicunaChatClient client = Enabled();
+        JsonElement half = JsonDocument.Parse("""["\ud800"]""").RootElement;
+        foreach (JsonElement value in new[] { half, half[0] })
+        {
+            ArgumentException error = await Assert.ThrowsAsync<ArgumentException>(() => client.GetResponseAsync(
+            [
+                new(ChatRole.User, "a"),
+                new(ChatRole.Assistant, [new FunctionCallContent("1", "f", new Dictionary<string, object?> { ["x"] = value })]),
+                new(ChatRole.Tool, [new FunctionResultContent("1", "r")]),
+            ]));
+            Assert.Contains("messages[1].Contents[0]", error.Message, StringComparison.Ordinal);
+            error = await Assert.ThrowsAsync<ArgumentException>(() => client.GetResponseAsync(
+            [
+                new(ChatRole.User, "a"), new(ChatRole.Assistant, [new FunctionCallContent("1", "f")]), new(ChatRole.Tool, [new FunctionResultContent("1", value)]),
+            ]));
+            Assert.Contains("messages[2].Contents[0]", error.Message, StringComparison.Ordinal);
+        }
+    }
+
+    [Fact]
     public async Task Tools_ThatCannotBeDescribed_AreRefused()
     {
         using VicunaChatClient client = Enabled();

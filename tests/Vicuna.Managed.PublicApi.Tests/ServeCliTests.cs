@@ -31,6 +31,33 @@ public sealed class ServeCliTests
     }
 
     [Fact]
+    public async Task Serve_WithoutAKey_TakesNamesOfThisMachineAlone()
+    {
+        await using Served served = await Served.StartAsync(["serve", "--urls", "http://127.0.0.1:0", "--threads", "1"]);
+        foreach ((string host, HttpStatusCode expected) in new[]
+        {
+            ("localhost", HttpStatusCode.OK), ("LOCALHOST:81", HttpStatusCode.OK), ("127.0.0.1", HttpStatusCode.OK), ("[::1]:5", HttpStatusCode.OK),
+            ("example.org", HttpStatusCode.BadRequest), ("localhost.example.org", HttpStatusCode.BadRequest),
+        })
+        {
+            using HttpRequestMessage request = new(HttpMethod.Get, "/v1/models");
+            request.Headers.Host = host;
+            using HttpResponseMessage response = await served.Http.SendAsync(request, TestContext.Current.CancellationToken);
+            Assert.Equal(expected, response.StatusCode);
+            if (expected == HttpStatusCode.BadRequest)
+            {
+                JsonElement body = JsonDocument.Parse(await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken)).RootElement;
+                Assert.Equal("wrong_host", body.GetProperty("error").GetProperty("code").GetString());
+            }
+        }
+
+        // The server's own refusals stay what they are.
+        using HttpResponseMessage wrong = await served.Http.PostAsync(
+            "/v1/chat/completions", new StringContent("{", Encoding.UTF8, "application/json"), TestContext.Current.CancellationToken);
+        Assert.Contains("invalid_json", await wrong.Content.ReadAsStringAsync(TestContext.Current.CancellationToken), StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task Serve_WithJson_SaysWhereInOneObjectAndEndsWellOnInterrupt()
     {
         await using Served served = await Served.StartAsync(["serve", "--urls", "http://127.0.0.1:0", "--threads", "1", "--model-id", "my-model", "--json"]);
@@ -155,7 +182,7 @@ public sealed class ServeCliTests
     {
         Socket socket = new(SocketType.Stream, ProtocolType.Tcp);
         await socket.ConnectAsync("127.0.0.1", served.Http.BaseAddress!.Port, TestContext.Current.CancellationToken);
-        const string Head = "POST /v1/chat/completions HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{";
+        const string Head = "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{";
         await socket.SendAsync(Encoding.ASCII.GetBytes(Head));
         return socket;
     }

@@ -5,7 +5,8 @@ namespace Vicuna.Managed.AspNetCore.Endpoints;
 
 /// <summary>
 /// The answers to a request, all of which the engine has accepted and begun. Until they are, nothing has been sent, and whatever goes wrong is said by a
-/// status. Leaving them cancels what is left.
+/// status; but for a stream whose turn takes long to come: its client, and proxies on the way, are told that it is being worked on. Leaving the answers
+/// cancels what is left.
 /// </summary>
 internal sealed class AnswerSet : IAsyncDisposable
 {
@@ -40,6 +41,11 @@ internal sealed class AnswerSet : IAsyncDisposable
 
             foreach (InferenceRequest one in set._requests)
             {
+                if (request.Stream)
+                {
+                    await exchange.KeepAliveAsync(one.Started).ConfigureAwait(false);
+                }
+
                 await one.Started.ConfigureAwait(false);
             }
 
@@ -89,7 +95,7 @@ internal sealed class AnswerSet : IAsyncDisposable
     {
         try
         {
-            return await exchange.Served.Engine.SubmitAsync(prompt, options, treatment, exchange.Stop).ConfigureAwait(false);
+            return await exchange.Served.Engine.SubmitAsync(prompt, options, exchange.WithTimeLeft(treatment), exchange.Stop).ConfigureAwait(false);
         }
         catch (ArgumentException exception)
         {

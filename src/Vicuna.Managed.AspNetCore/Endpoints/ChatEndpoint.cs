@@ -13,11 +13,7 @@ internal static class ChatEndpoint
     /// <summary>Answers a request.</summary>
     public static async Task HandleAsync(Exchange exchange)
     {
-        using JsonDocument document = await exchange.ReadBodyAsync().ConfigureAwait(false);
-        Fields body = Fields.Of(document.RootElement, string.Empty);
-        AnswerRequestReader.CheckModel(body, exchange.Served);
-        AnswerRequest request = AnswerRequestReader.Read(body, exchange.Served, exchange.Options, prompts: 1, isChat: true);
-        Prompt prompt = Prompt.FromMessages(ConversationBuilder.Build(MessageReader.Read(body), request.Tools, exchange.Options.EnablePromptTools));
+        (AnswerRequest request, Prompt prompt) = await ReadAsync(exchange).ConfigureAwait(false);
         AnswerSet answers = await AnswerSet.StartAsync(exchange, [prompt], request).ConfigureAwait(false);
         await using (answers.ConfigureAwait(false))
         {
@@ -31,6 +27,16 @@ internal static class ChatEndpoint
             await JsonResponse.WriteAsync(
                 exchange.Http.Response, StatusCodes.Status200OK, json => Write(json, exchange, request, results), exchange.Stop).ConfigureAwait(false);
         }
+    }
+
+    // By itself, so that the body's memory is free while the answer is being generated.
+    private static async Task<(AnswerRequest Request, Prompt Prompt)> ReadAsync(Exchange exchange)
+    {
+        using JsonDocument document = await exchange.ReadBodyAsync().ConfigureAwait(false);
+        Fields body = Fields.Of(document.RootElement, string.Empty);
+        AnswerRequestReader.CheckModel(body, exchange.Served);
+        AnswerRequest request = AnswerRequestReader.Read(body, exchange.Served, exchange.Options, prompts: 1, isChat: true);
+        return (request, Prompt.FromMessages(ConversationBuilder.Build(MessageReader.Read(body), request.Tools, exchange.Options.EnablePromptTools)));
     }
 
     private static void Write(Utf8JsonWriter json, Exchange exchange, AnswerRequest request, IReadOnlyList<GenerationResult> results)
@@ -54,7 +60,8 @@ internal static class ChatEndpoint
             }
 
             json.WriteEndObject();
-            LogProbabilityWriter.WriteChat(json, exchange.Served.Model, results[i].LogProbabilities);
+            AnswerTokens tokens = new(exchange.Served.Model, isTurn: true);
+            LogProbabilityWriter.WriteChat(json, exchange.Served.Model, tokens.Take(results[i].LogProbabilities, results[i].Text, results[i]));
             json.WriteString("finish_reason", FinishReasonOf(results[i], call));
             json.WriteEndObject();
         }
@@ -72,14 +79,16 @@ internal static class ChatEndpoint
             delta.WriteString("content", string.Empty);
         }).ConfigureAwait(false);
         ChatText text = new(request);
+        AnswerTokens tokens = new(exchange.Served.Model, isTurn: true);
         GenerationResult? result = null;
         await foreach (GenerationChunk piece in PieceReader.ReadAsync(exchange, answer).ConfigureAwait(false))
         {
             result = piece.Result;
             string words = text.Read(piece.Text);
-            if (words.Length > 0 || piece.LogProbabilities is { Count: > 0 })
+            IReadOnlyList<AnswerToken>? shown = tokens.Take(piece.LogProbabilities, piece.Text, piece.Result);
+            if (words.Length > 0 || shown is { Count: > 0 })
             {
-                await SendAsync(delta => delta.WriteString("content", words), piece.LogProbabilities).ConfigureAwait(false);
+                await SendAsync(delta => delta.WriteString("content", words), shown).ConfigureAwait(false);
             }
         }
 
@@ -105,7 +114,7 @@ internal static class ChatEndpoint
         await events.EndAsync().ConfigureAwait(false);
 
         Task SendAsync(
-            Action<Utf8JsonWriter> delta, IReadOnlyList<TokenLogProbability>? probabilities = null, string? finishReason = null) => events.SendAsync(json =>
+            Action<Utf8JsonWriter> delta, IReadOnlyList<AnswerToken>? probabilities = null, string? finishReason = null) => events.SendAsync(json =>
         {
             AnswerFields.WriteHead(json, exchange, IdPrefix, "chat.completion.chunk");
             json.WriteStartArray("choices");

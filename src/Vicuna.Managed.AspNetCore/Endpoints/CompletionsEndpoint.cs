@@ -13,6 +13,25 @@ internal static class CompletionsEndpoint
     /// <summary>Answers a request.</summary>
     public static async Task HandleAsync(Exchange exchange)
     {
+        (AnswerRequest request, List<Prompt> prompts, string[] heads) = await ReadAsync(exchange).ConfigureAwait(false);
+        AnswerSet answers = await AnswerSet.StartAsync(exchange, prompts, request).ConfigureAwait(false);
+        await using (answers.ConfigureAwait(false))
+        {
+            if (request.Stream)
+            {
+                await StreamAsync(exchange, request, answers.Single, heads).ConfigureAwait(false);
+                return;
+            }
+
+            IReadOnlyList<GenerationResult> results = await answers.CompleteAsync(exchange).ConfigureAwait(false);
+            await JsonResponse.WriteAsync(
+                exchange.Http.Response, StatusCodes.Status200OK, json => Write(json, exchange, request, results, heads), exchange.Stop).ConfigureAwait(false);
+        }
+    }
+
+    // By itself, so that the body's memory is free while the answers are being generated.
+    private static async Task<(AnswerRequest Request, List<Prompt> Prompts, string[] Heads)> ReadAsync(Exchange exchange)
+    {
         using JsonDocument document = await exchange.ReadBodyAsync().ConfigureAwait(false);
         Fields body = Fields.Of(document.RootElement, string.Empty);
         AnswerRequestReader.CheckModel(body, exchange.Served);
@@ -29,23 +48,12 @@ internal static class CompletionsEndpoint
             throw Errors.Unsupported("echo", "echo: expected no logprobs with it; those of a prompt are not computed.");
         }
 
-        string[] heads = echo ? [.. prompts.Select(prompt => TextOf(prompt, exchange.Served.Model))] : [];
-        AnswerSet answers = await AnswerSet.StartAsync(exchange, prompts, request).ConfigureAwait(false);
-        await using (answers.ConfigureAwait(false))
-        {
-            if (request.Stream)
-            {
-                await StreamAsync(exchange, request, answers.Single, heads).ConfigureAwait(false);
-                return;
-            }
-
-            IReadOnlyList<GenerationResult> results = await answers.CompleteAsync(exchange).ConfigureAwait(false);
-            await JsonResponse.WriteAsync(
-                exchange.Http.Response, StatusCodes.Status200OK, json => Write(json, exchange, request, results, heads), exchange.Stop).ConfigureAwait(false);
-        }
+        return (request, prompts, echo ? [.. prompts.Select(prompt => TextOf(prompt, exchange.Served.Model))] : []);
     }
 
-    private static string TextOf(Prompt prompt, LanguageModel model) => prompt.Text ?? model.Tokenizer.Decode(prompt.Tokens!);
+    /// <summary>Text of a prompt; ids that have no piece are no text.</summary>
+    internal static string TextOf(Prompt prompt, LanguageModel model) =>
+        prompt.Text ?? model.Tokenizer.Decode(prompt.Tokens!.Where(id => AnswerToken.HasPiece(model.Tokenizer, id)));
 
     private static void Write(Utf8JsonWriter json, Exchange exchange, AnswerRequest request, IReadOnlyList<GenerationResult> results, string[] heads)
     {
@@ -54,29 +62,29 @@ internal static class CompletionsEndpoint
         for (int i = 0; i < results.Count; i++)
         {
             string text = heads.Length > 0 ? heads[i / request.Choices] + results[i].Text : results[i].Text;
-            WriteChoice(json, exchange, i, text, results[i].LogProbabilities, 0, AnswerFields.FinishReasonOf(results[i]));
+            AnswerTokens tokens = new(exchange.Served.Model, isTurn: false);
+            WriteChoice(json, exchange, i, text, tokens.Take(results[i].LogProbabilities, results[i].Text, results[i]), AnswerFields.FinishReasonOf(results[i]));
         }
 
         json.WriteEndArray();
         AnswerFields.WriteUsage(json, results, request.Choices);
     }
 
-    private static int WriteChoice(
-        Utf8JsonWriter json, Exchange exchange, int index, string text, IReadOnlyList<TokenLogProbability>? probabilities, int offset, string? finishReason)
+    private static void WriteChoice(
+        Utf8JsonWriter json, Exchange exchange, int index, string text, IReadOnlyList<AnswerToken>? probabilities, string? finishReason)
     {
         json.WriteStartObject();
         json.WriteNumber("index", index);
         json.WriteString("text", text);
-        int next = LogProbabilityWriter.WriteClassic(json, exchange.Served.Model, probabilities, offset);
+        LogProbabilityWriter.WriteClassic(json, exchange.Served.Model, probabilities);
         json.WriteString("finish_reason", finishReason);
         json.WriteEndObject();
-        return next;
     }
 
     private static async Task StreamAsync(Exchange exchange, AnswerRequest request, InferenceRequest answer, string[] heads)
     {
         EventStream events = exchange.BeginEvents();
-        int offset = 0;
+        AnswerTokens tokens = new(exchange.Served.Model, isTurn: false);
         if (heads.Length > 0)
         {
             await SendAsync(heads[0]).ConfigureAwait(false);
@@ -86,9 +94,10 @@ internal static class CompletionsEndpoint
         await foreach (GenerationChunk piece in PieceReader.ReadAsync(exchange, answer).ConfigureAwait(false))
         {
             result = piece.Result;
-            if (piece.Text.Length > 0 || piece.LogProbabilities is { Count: > 0 })
+            IReadOnlyList<AnswerToken>? shown = tokens.Take(piece.LogProbabilities, piece.Text, piece.Result);
+            if (piece.Text.Length > 0 || shown is { Count: > 0 })
             {
-                await SendAsync(piece.Text, piece.LogProbabilities).ConfigureAwait(false);
+                await SendAsync(piece.Text, shown).ConfigureAwait(false);
             }
         }
 
@@ -107,11 +116,11 @@ internal static class CompletionsEndpoint
 
         await events.EndAsync().ConfigureAwait(false);
 
-        Task SendAsync(string text, IReadOnlyList<TokenLogProbability>? probabilities = null, string? finishReason = null) => events.SendAsync(json =>
+        Task SendAsync(string text, IReadOnlyList<AnswerToken>? probabilities = null, string? finishReason = null) => events.SendAsync(json =>
         {
             AnswerFields.WriteHead(json, exchange, IdPrefix, Type);
             json.WriteStartArray("choices");
-            offset = WriteChoice(json, exchange, 0, text, probabilities, offset, finishReason);
+            WriteChoice(json, exchange, 0, text, probabilities, finishReason);
             json.WriteEndArray();
         });
     }

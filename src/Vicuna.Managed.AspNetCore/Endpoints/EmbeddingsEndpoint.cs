@@ -15,6 +15,16 @@ internal static class EmbeddingsEndpoint
     /// <summary>Answers a request.</summary>
     public static async Task HandleAsync(Exchange exchange)
     {
+        (List<Prompt> inputs, bool encoded, RequestOptions treatment) = await ReadAsync(exchange).ConfigureAwait(false);
+        List<EmbeddingResult> results = await EmbedAsync(exchange, inputs, treatment).ConfigureAwait(false);
+        exchange.PromptTokens = results.Sum(result => result.PromptTokens);
+        await JsonResponse.WriteAsync(
+            exchange.Http.Response, StatusCodes.Status200OK, json => Write(json, exchange, results, encoded), exchange.Stop).ConfigureAwait(false);
+    }
+
+    // By itself, so that the body's memory is free while the vectors are being computed.
+    private static async Task<(List<Prompt> Inputs, bool Encoded, RequestOptions Treatment)> ReadAsync(Exchange exchange)
+    {
         using JsonDocument document = await exchange.ReadBodyAsync().ConfigureAwait(false);
         Fields body = Fields.Of(document.RootElement, string.Empty);
         AnswerRequestReader.CheckModel(body, exchange.Served);
@@ -30,22 +40,18 @@ internal static class EmbeddingsEndpoint
             "base64" => true,
             _ => throw Errors.Invalid("encoding_format", "encoding_format: expected float or base64, found another."),
         };
-        RequestOptions treatment = AnswerRequestReader.ReadTreatment(body, exchange.Options, "embeddings");
-        List<EmbeddingResult> results = await EmbedAsync(exchange, inputs, treatment).ConfigureAwait(false);
-        exchange.PromptTokens = results.Sum(result => result.PromptTokens);
-        await JsonResponse.WriteAsync(
-            exchange.Http.Response, StatusCodes.Status200OK, json => Write(json, exchange, results, encoded), exchange.Stop).ConfigureAwait(false);
+        return (inputs, encoded, AnswerRequestReader.ReadTreatment(body, exchange.Options, "embeddings"));
     }
 
     private static async Task<List<EmbeddingResult>> EmbedAsync(Exchange exchange, List<Prompt> inputs, RequestOptions treatment)
     {
-        InferenceEngine engine = exchange.Served.Engine;
-        int together = Math.Min(MaxTogether, engine.Options.MaxConcurrentRequests);
+        int together = Math.Min(MaxTogether, exchange.Served.Engine.Options.MaxConcurrentRequests);
         List<EmbeddingResult> results = new(inputs.Count);
         foreach (Prompt[] some in inputs.Chunk(together))
         {
             using CancellationTokenSource stop = CancellationTokenSource.CreateLinkedTokenSource(exchange.Stop);
-            Task<EmbeddingResult>[] tasks = [.. some.Select(input => engine.EmbedAsync(input, treatment, stop.Token))];
+            int before = results.Count;
+            Task<EmbeddingResult>[] tasks = [.. some.Select((input, index) => EmbedAsync(exchange, input, treatment, isFirst: before + index == 0, stop.Token))];
             try
             {
                 foreach (Task<EmbeddingResult> task in tasks)
@@ -66,6 +72,27 @@ internal static class EmbeddingsEndpoint
         }
 
         return results;
+    }
+
+    // Whether there is room for the request is decided with its first text. The others wait for theirs: what has been computed is not thrown away.
+    private static async Task<EmbeddingResult> EmbedAsync(
+        Exchange exchange, Prompt input, RequestOptions treatment, bool isFirst, CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            RequestOptions left = exchange.WithTimeLeft(treatment);
+            TimeSpan wait;
+            try
+            {
+                return await exchange.Served.Engine.EmbedAsync(input, left, cancellationToken).ConfigureAwait(false);
+            }
+            catch (EngineOverloadedException full) when (full.Reason == OverloadReason.QueueFull && !isFirst)
+            {
+                wait = left.TimeLimit < full.RetryAfter ? left.TimeLimit.Value : full.RetryAfter;
+            }
+
+            await Task.Delay(wait, cancellationToken).ConfigureAwait(false);
+        }
     }
 
     private static void Write(Utf8JsonWriter json, Exchange exchange, List<EmbeddingResult> results, bool encoded)

@@ -60,8 +60,38 @@ internal sealed class Exchange(HttpContext http, ServerRoute route, ModelHost ho
     /// <exception cref="ApiException">It is too long, or no JSON.</exception>
     public Task<System.Text.Json.JsonDocument> ReadBodyAsync() => RequestBody.ReadAsync(Http.Request, Options.MaxRequestBodyBytes, Stop);
 
-    /// <summary>Begins a stream of events: from here on there is no status to be given.</summary>
-    public EventStream BeginEvents() => Events = new EventStream(Http.Response, Stop);
+    /// <summary>The response as a stream of events: once something of it has been sent, there is no status to be given.</summary>
+    public EventStream BeginEvents() => Events ??= new EventStream(Http.Response, Stop);
+
+    /// <summary>How to treat what the engine is asked now: of the request's time there is what has not passed since it came.</summary>
+    /// <exception cref="TimeoutException">There is none left.</exception>
+    public RequestOptions WithTimeLeft(RequestOptions treatment)
+    {
+        if (treatment.TimeLimit is not { } limit)
+        {
+            return treatment;
+        }
+
+        TimeSpan left = limit - Elapsed;
+        return left > TimeSpan.Zero
+            ? treatment with { TimeLimit = left }
+            : throw new TimeoutException($"The request's {limit.TotalSeconds} s are over.");
+    }
+
+    /// <summary>Waits for a task; where that takes long, the stream is begun if it has not been, and kept alive.</summary>
+    /// <param name="task">The task. It is not stopped where the client turns out to have gone: the caller sees to that.</param>
+    public async Task KeepAliveAsync(Task task)
+    {
+        while (!task.IsCompleted)
+        {
+            // The task's own errors are for whoever awaits it.
+            await task.WaitAsync(Options.PingInterval).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            if (!task.IsCompleted)
+            {
+                await BeginEvents().PingAsync().ConfigureAwait(false);
+            }
+        }
+    }
 
     /// <summary>Notes that the first token is known.</summary>
     public void NoteFirstToken() => FirstToken ??= Elapsed;

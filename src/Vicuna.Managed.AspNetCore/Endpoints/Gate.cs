@@ -85,6 +85,13 @@ internal sealed partial class Gate(ModelHost host, ServerMetrics metrics, ILogge
             refusal = Errors.WrongMethod(request.Method, route.Methods);
         }
 
+        if (refusal is null && route.Operation is not null && host.Served is { } served && served.Engine.GetStatus() is { } status && served.IsFull(status))
+        {
+            // The engine would say the same; but that would be after the body has taken memory and time that others need.
+            metrics.CountRefused();
+            refusal = Errors.Full(status, served.Engine.Options);
+        }
+
         if (refusal is not null)
         {
             throw new ApiException(refusal);

@@ -22,10 +22,7 @@ internal static class HealthEndpoint
         ApiError? problem = ProblemOf(exchange, status);
         if (problem is null && status is not null && exchange.Host.Served is { } served)
         {
-            EngineOptions options = served.Engine.Options;
-            bool full = status.ActiveRequests >= options.MaxConcurrentRequests
-                && status.QueuedRequests >= (options.MaxQueuedRequests ?? 2 * options.MaxConcurrentRequests);
-            problem = full ? Errors.Busy() : null;
+            problem = served.IsFull(status) ? Errors.Busy() : null;
         }
 
         return WriteAsync(exchange, problem);

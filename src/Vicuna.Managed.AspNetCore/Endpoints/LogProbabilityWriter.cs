@@ -1,4 +1,3 @@
-using System.Text;
 using System.Text.Json;
 using Vicuna.Managed.Tokenization;
 
@@ -11,7 +10,7 @@ internal static class LogProbabilityWriter
     private const double Least = -9999;
 
     /// <summary>Writes the member <c>logprobs</c> of a choice of a chat.</summary>
-    public static void WriteChat(Utf8JsonWriter json, LanguageModel model, IReadOnlyList<TokenLogProbability>? tokens)
+    public static void WriteChat(Utf8JsonWriter json, LanguageModel model, IReadOnlyList<AnswerToken>? tokens)
     {
         if (tokens is null)
         {
@@ -21,15 +20,15 @@ internal static class LogProbabilityWriter
 
         json.WriteStartObject("logprobs");
         json.WriteStartArray("content");
-        foreach (TokenLogProbability token in tokens)
+        foreach (AnswerToken token in tokens)
         {
             json.WriteStartObject();
-            WriteToken(json, model.Tokenizer, token);
+            WriteToken(json, model.Tokenizer, token, token.Token);
             json.WriteStartArray("top_logprobs");
-            foreach (TokenLogProbability top in token.Top)
+            foreach (TokenLogProbability top in token.Token.Top)
             {
                 json.WriteStartObject();
-                WriteToken(json, model.Tokenizer, top);
+                WriteToken(json, model.Tokenizer, token, top);
                 json.WriteEndObject();
             }
 
@@ -43,40 +42,38 @@ internal static class LogProbabilityWriter
     }
 
     /// <summary>Writes the member <c>logprobs</c> of a choice of a completion.</summary>
-    /// <param name="json">Receives it.</param>
-    /// <param name="model">The model.</param>
-    /// <param name="tokens">The tokens, or null for none.</param>
-    /// <param name="offset">Where the first token's text begins, in characters.</param>
-    /// <returns>Where the next token's text would begin.</returns>
-    public static int WriteClassic(Utf8JsonWriter json, LanguageModel model, IReadOnlyList<TokenLogProbability>? tokens, int offset)
+    public static void WriteClassic(Utf8JsonWriter json, LanguageModel model, IReadOnlyList<AnswerToken>? tokens)
     {
         if (tokens is null)
         {
             json.WriteNull("logprobs");
-            return offset;
+            return;
         }
 
-        string[] texts = [.. tokens.Select(token => TextOf(model.Tokenizer, token.TokenId))];
         json.WriteStartObject("logprobs");
         json.WriteStartArray("tokens");
-        Array.ForEach(texts, json.WriteStringValue);
+        foreach (AnswerToken token in tokens)
+        {
+            json.WriteStringValue(token.TextOf(model.Tokenizer, token.Token.TokenId));
+        }
+
         json.WriteEndArray();
         json.WriteStartArray("token_logprobs");
-        foreach (TokenLogProbability token in tokens)
+        foreach (AnswerToken token in tokens)
         {
-            json.WriteNumberValue(Finite(token.LogProbability));
+            json.WriteNumberValue(Finite(token.Token.LogProbability));
         }
 
         json.WriteEndArray();
         json.WriteStartArray("top_logprobs");
-        foreach (TokenLogProbability token in tokens)
+        foreach (AnswerToken token in tokens)
         {
-            // Tokens may share a text, members may not share a name: the likeliest has it.
+            // Tokens may share a text, members may not share a name: the likeliest has it. The chosen token is there even where others are likelier.
             HashSet<string> seen = [];
             json.WriteStartObject();
-            foreach (TokenLogProbability top in token.Top)
+            foreach (TokenLogProbability top in token.Token.Top.Append(token.Token))
             {
-                string text = TextOf(model.Tokenizer, top.TokenId);
+                string text = token.TextOf(model.Tokenizer, top.TokenId);
                 if (seen.Add(text))
                 {
                     json.WriteNumber(text, Finite(top.LogProbability));
@@ -88,39 +85,33 @@ internal static class LogProbabilityWriter
 
         json.WriteEndArray();
         json.WriteStartArray("text_offset");
-        foreach (string text in texts)
+        foreach (AnswerToken token in tokens)
         {
-            json.WriteNumberValue(offset);
-            offset += text.Length;
+            json.WriteNumberValue(token.Offset);
         }
 
         json.WriteEndArray();
         json.WriteEndObject();
-        return offset;
     }
 
-    private static void WriteToken(Utf8JsonWriter json, SentencePieceTokenizer tokenizer, TokenLogProbability token)
+    private static void WriteToken(Utf8JsonWriter json, SentencePieceTokenizer tokenizer, AnswerToken place, TokenLogProbability token)
     {
-        json.WriteString("token", TextOf(tokenizer, token.TokenId));
+        json.WriteString("token", place.TextOf(tokenizer, token.TokenId));
         json.WriteNumber("logprob", Finite(token.LogProbability));
-        if (tokenizer.TypeOf(token.TokenId) == PieceType.Control)
+        if (!AnswerToken.HasPiece(tokenizer, token.TokenId) || tokenizer.TypeOf(token.TokenId) == PieceType.Control)
         {
             json.WriteNull("bytes");
             return;
         }
 
         json.WriteStartArray("bytes");
-        foreach (byte value in tokenizer.TextBytes(token.TokenId))
+        foreach (byte value in place.BytesOf(tokenizer, token.TokenId))
         {
             json.WriteNumberValue(value);
         }
 
         json.WriteEndArray();
     }
-
-    // A control piece has no text; its name tells which it is. A part of a character is U+FFFD, its bytes tell which.
-    private static string TextOf(SentencePieceTokenizer tokenizer, int id) =>
-        tokenizer.TypeOf(id) == PieceType.Control ? tokenizer.PieceText(id) : Encoding.UTF8.GetString(tokenizer.TextBytes(id));
 
     private static double Finite(double value) => double.IsFinite(value) ? value : Least;
 }

@@ -27,6 +27,12 @@ internal static class ModelsEndpoint
     public static Task GetAsync(Exchange exchange)
     {
         string id = exchange.Http.Request.RouteValues["id"] as string ?? string.Empty;
+        if (id != exchange.Served.Id)
+        {
+            // A slash in a name is escaped by careful clients, and is the one character that stays so in a path.
+            id = id.Replace("%2F", "/", StringComparison.OrdinalIgnoreCase);
+        }
+
         return id == exchange.Served.Id
             ? JsonResponse.WriteAsync(exchange.Http.Response, StatusCodes.Status200OK, json => Write(json, exchange.Served), exchange.Stop)
             : throw Errors.UnknownModel(id, exchange.Served.Id);

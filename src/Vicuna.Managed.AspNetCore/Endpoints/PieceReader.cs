@@ -11,7 +11,7 @@ internal static class PieceReader
         IAsyncEnumerator<GenerationChunk> pieces = request.ReadAsync(exchange.Stop).GetAsyncEnumerator(exchange.Stop);
         await using (pieces.ConfigureAwait(false))
         {
-            while (await NextAsync(exchange, pieces).ConfigureAwait(false))
+            while (await NextAsync(exchange, request, pieces).ConfigureAwait(false))
             {
                 exchange.NewTokens += pieces.Current.TokenIds.Count;
                 yield return pieces.Current;
@@ -19,7 +19,7 @@ internal static class PieceReader
         }
     }
 
-    private static async Task<bool> NextAsync(Exchange exchange, IAsyncEnumerator<GenerationChunk> pieces)
+    private static async Task<bool> NextAsync(Exchange exchange, InferenceRequest request, IAsyncEnumerator<GenerationChunk> pieces)
     {
         ValueTask<bool> next = pieces.MoveNextAsync();
         if (next.IsCompleted)
@@ -28,21 +28,18 @@ internal static class PieceReader
         }
 
         Task<bool> pending = next.AsTask();
-        while (true)
+        try
         {
-            try
-            {
-                return await pending.WaitAsync(exchange.Options.PingInterval).ConfigureAwait(false);
-            }
-            catch (TimeoutException) when (!pending.IsCompleted)
-            {
-                await exchange.Events!.PingAsync().ConfigureAwait(false);
-            }
-            catch (TimeoutException)
-            {
-                // It has come in the same moment, or the time was the answer's own.
-                return await pending.ConfigureAwait(false);
-            }
+            await exchange.KeepAliveAsync(pending).ConfigureAwait(false);
         }
+        catch
+        {
+            // The client has gone. The pieces cannot be left while the next one is being waited for.
+            request.Cancel();
+            await ((Task)pending).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            throw;
+        }
+
+        return await pending.ConfigureAwait(false);
     }
 }

@@ -1,5 +1,7 @@
 using System.Diagnostics;
 using System.Diagnostics.Metrics;
+using Microsoft.AspNetCore.Hosting.Server;
+using Microsoft.AspNetCore.Hosting.Server.Features;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
@@ -14,6 +16,7 @@ internal sealed partial class ModelHost : IHostedLifecycleService, IAsyncDisposa
 
     private readonly ILogger<ModelHost> _logger;
     private readonly IMeterFactory? _meters;
+    private readonly IServer? _server;
     private readonly TaskCompletionSource<ServedModel> _loaded = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly TaskCompletionSource _drained = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly CancellationTokenSource _stopLoading = new();
@@ -29,11 +32,13 @@ internal sealed partial class ModelHost : IHostedLifecycleService, IAsyncDisposa
     /// <param name="options">The options.</param>
     /// <param name="logger">Receives what happens.</param>
     /// <param name="meters">Makes the engine's meter where the application has such a service and the options do not name another.</param>
-    public ModelHost(IOptions<VicunaServerOptions> options, ILogger<ModelHost> logger, IMeterFactory? meters = null)
+    /// <param name="server">Knows where the application listens; null where it does not.</param>
+    public ModelHost(IOptions<VicunaServerOptions> options, ILogger<ModelHost> logger, IMeterFactory? meters = null, IServer? server = null)
     {
         Options = options.Value;
         _logger = logger;
         _meters = meters;
+        _server = server;
         Options.Check();
         Keys = ApiKeys.Of(Options);
         // Somebody may wait for it, or nobody.
@@ -93,8 +98,17 @@ internal sealed partial class ModelHost : IHostedLifecycleService, IAsyncDisposa
         return Task.CompletedTask;
     }
 
-    /// <inheritdoc/>
-    public Task StartedAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+    /// <summary>Once the application listens: says so where everybody may ask.</summary>
+    public Task StartedAsync(CancellationToken cancellationToken)
+    {
+        IEnumerable<string> addresses = _server?.Features.Get<IServerAddressesFeature>()?.Addresses ?? [];
+        if (Keys.Count == 0 && addresses.FirstOrDefault(address => !Address.IsLocal(address)) is { } open)
+        {
+            LogOpen(Text.Printable(open));
+        }
+
+        return Task.CompletedTask;
+    }
 
     /// <summary>
     /// Before the listener closes, so that requests that still come are told so: takes no new requests, waits for the accepted ones, cancels what is left.
@@ -118,7 +132,10 @@ internal sealed partial class ModelHost : IHostedLifecycleService, IAsyncDisposa
             limit.CancelAfter(Options.ShutdownTimeout);
             try
             {
-                await Task.WhenAll(served.Engine.DrainAsync(limit.Token), _drained.Task).WaitAsync(limit.Token).ConfigureAwait(false);
+                // First the requests, as the engine would refuse what they still have to ask it: their next texts and answers. Then what the
+                // application itself has asked it.
+                await _drained.Task.WaitAsync(limit.Token).ConfigureAwait(false);
+                await served.Engine.DrainAsync(limit.Token).ConfigureAwait(false);
             }
             catch (OperationCanceledException)
             {
@@ -219,6 +236,9 @@ internal sealed partial class ModelHost : IHostedLifecycleService, IAsyncDisposa
 
     [LoggerMessage(3, LogLevel.Information, "Requests need one of {Count} keys, which end in {Endings}.")]
     private partial void LogKeys(int count, string endings);
+
+    [LoggerMessage(7, LogLevel.Warning, "There are no API keys, and {Address} can be reached from other machines: whoever reaches it can use the model.")]
+    private partial void LogOpen(string address);
 
     [LoggerMessage(4, LogLevel.Information, "Stopping: no new requests; {Count} under way have {Seconds:0.#} s to end.")]
     private partial void LogDraining(int count, double seconds);

@@ -13,4 +13,7 @@ internal sealed record ServedModel(LanguageModel Model, InferenceEngine Engine, 
 
     /// <summary>Requests that the engine can have at a time, running and waiting.</summary>
     public int Room => Engine.Options.MaxConcurrentRequests + (Engine.Options.MaxQueuedRequests ?? 0);
+
+    /// <summary>Whether the engine would refuse another request.</summary>
+    public bool IsFull(EngineStatus status) => status.ActiveRequests + status.QueuedRequests >= Room;
 }

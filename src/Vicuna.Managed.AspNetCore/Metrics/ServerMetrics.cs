@@ -14,6 +14,7 @@ internal sealed class ServerMetrics
     public const string Provider = "vicuna.managed";
 
     private readonly Lock _lock = new();
+    private long _refused;
     private readonly SortedDictionary<(string Route, int Status), long> _requests = [];
     private readonly Histogram _duration = new(
         "gen_ai_server_request_duration_seconds", "Time from a request's arrival to the end of its answer.",
@@ -26,6 +27,9 @@ internal sealed class ServerMetrics
     private readonly Histogram _perToken = new(
         "gen_ai_server_time_per_output_token_seconds", "Time per token after an answer's first.",
         [0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1, 2.5, 5, 10]);
+
+    /// <summary>Counts a request that was refused because of load before the engine was asked.</summary>
+    public void CountRefused() => Interlocked.Increment(ref _refused);
 
     /// <summary>Counts a request that has ended.</summary>
     public void Count(Exchange exchange, int status)
@@ -65,6 +69,8 @@ internal sealed class ServerMetrics
         }
 
         One("vicuna_requests_in_progress", "gauge", "HTTP requests that are being answered.", host.InFlight);
+        One("vicuna_process_gc_heap_bytes", "gauge", "Memory of managed objects, garbage that is still to be collected included.", GC.GetTotalMemory(false));
+        One("vicuna_process_working_set_bytes", "gauge", "Physical memory of the process, mapped weights that are in it included.", Environment.WorkingSet);
         if (host.Served is not { } served)
         {
             return;
@@ -95,7 +101,7 @@ internal sealed class ServerMetrics
             One("vicuna_kv_cached_bytes", "gauge", "Memory of keys and values that is kept of earlier requests.", status.KeyValueBytesCached);
             One("vicuna_kv_capacity_bytes", "gauge", "Most memory of keys and values.", status.KeyValueBytesCapacity);
             One("vicuna_accepted_total", "counter", "Requests that the engine has accepted.", status.TotalRequests);
-            One("vicuna_rejected_total", "counter", "Requests that were refused because of load.", status.TotalRejected);
+            One("vicuna_rejected_total", "counter", "Requests that were refused because of load.", status.TotalRejected + Interlocked.Read(ref _refused));
             One("vicuna_cancelled_total", "counter", "Requests that were cancelled.", status.TotalCancelled);
             One("vicuna_failed_total", "counter", "Requests that failed.", status.TotalFailed);
             One("vicuna_prompt_tokens_total", "counter", "Prompt tokens that were computed.", status.TotalPromptTokens);

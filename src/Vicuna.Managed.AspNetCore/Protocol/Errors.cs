@@ -75,6 +75,15 @@ internal static class Errors
     /// <summary>As many requests wait as may.</summary>
     public static ApiError Busy() => new(StatusCodes.Status503ServiceUnavailable, Unavailable, "queue_full", "The queue is full.") { RetryAfter = Soon };
 
+    /// <summary>There is no room for another request, which is known before it is read.</summary>
+    public static ApiError Full(EngineStatus status, EngineOptions options) => new(
+        StatusCodes.Status429TooManyRequests, "rate_limit_error", "queue_full",
+        $"The engine is busy: {status.ActiveRequests} requests are being worked on and {status.QueuedRequests} wait; "
+        + $"it takes {options.MaxConcurrentRequests} and {options.MaxQueuedRequests}.")
+    {
+        RetryAfter = TimeSpan.FromSeconds(1 + (status.QueuedRequests / options.MaxConcurrentRequests)),
+    };
+
     /// <summary>What is no fault of the request; the details are in the log.</summary>
     public static ApiError Internal() => new(
         StatusCodes.Status500InternalServerError, "server_error", "internal_error", "The server failed to answer the request; see its log.")

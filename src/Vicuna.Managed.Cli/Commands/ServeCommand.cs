@@ -31,6 +31,7 @@ internal static class ServeCommand
             string? path = common.ModelPath(parsed);
             _ = common.Exact(parsed);
             IReadOnlyList<string> urls = serving.Urls(parsed);
+            IReadOnlyList<string>? hosts = serving.Hosts(parsed);
             try
             {
                 WebApplication app = Build(options =>
@@ -40,7 +41,7 @@ internal static class ServeCommand
                     options.ModelFactory = stop => Task.Factory.StartNew(
                         () => common.LoadFrom(path, parsed, formatter, stop, serving.ContextLength(parsed)),
                         stop, TaskCreationOptions.LongRunning, TaskScheduler.Default);
-                });
+                }, hosts);
                 await using (app.ConfigureAwait(false))
                 {
                     foreach (string url in urls)
@@ -61,7 +62,7 @@ internal static class ServeCommand
     }
 
     // Nothing from files or variables of the place where it is started: what holds is on the command line.
-    private static WebApplication Build(Action<VicunaServerOptions> configure)
+    private static WebApplication Build(Action<VicunaServerOptions> configure, IReadOnlyList<string>? hosts)
     {
         WebApplicationBuilder builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
         builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel =>
@@ -82,20 +83,49 @@ internal static class ServeCommand
         builder.Services.Configure<Microsoft.Extensions.Logging.Console.ConsoleLoggerOptions>(console => console.LogToStandardErrorThreshold = LogLevel.Trace);
         builder.Services.AddSingleton<IHostLifetime, SignalLifetime>();
         builder.Services.AddVicuna(configure);
+        if (hosts is not null)
+        {
+            builder.Services.AddHostFiltering(filtering =>
+            {
+                filtering.AllowedHosts = [.. hosts];
+                filtering.IncludeFailureMessage = false;
+            });
+        }
+
         WebApplication app = builder.Build();
+        if (hosts is not null)
+        {
+            app.Use(ExplainHostAsync);
+            app.UseHostFiltering();
+        }
+
         app.MapVicuna();
         // Whoever leaves out the /v1 of the base address learns it from his client's message.
         app.MapFallback(NotFoundAsync);
         return app;
     }
 
-    private static Task NotFoundAsync(HttpContext http)
+    // The filter answers with a status alone; all of the server's own answers have begun when they come by here.
+    private static async Task ExplainHostAsync(HttpContext http, RequestDelegate next)
     {
-        http.Response.StatusCode = StatusCodes.Status404NotFound;
+        await next(http).ConfigureAwait(false);
+        if (http.Response is { HasStarted: false, ContentLength: null, StatusCode: StatusCodes.Status400BadRequest })
+        {
+            await WriteErrorAsync(
+                http, StatusCodes.Status400BadRequest, "invalid_request_error", "wrong_host",
+                "Host: expected localhost, 127.0.0.1, [::1] or a host of --urls, found another; with --api-key or --insecure every host is taken.").ConfigureAwait(false);
+        }
+    }
+
+    private static Task NotFoundAsync(HttpContext http) => WriteErrorAsync(
+        http, StatusCodes.Status404NotFound, "not_found_error", "unknown_url",
+        "Nothing is here. The API is under /v1: see /v1/models; the server's state is at /health, its metrics at /metrics.");
+
+    private static Task WriteErrorAsync(HttpContext http, int status, string type, string code, string message)
+    {
+        http.Response.StatusCode = status;
         http.Response.ContentType = "application/json; charset=utf-8";
-        return http.Response.WriteAsync(
-            """{"error":{"message":"Nothing is here. The API is under /v1: see /v1/models; the server's state is at /health, its metrics at /metrics.","""
-            + "\"type\":\"not_found_error\",\"param\":null,\"code\":\"unknown_url\"}}");
+        return http.Response.WriteAsync($$$"""{"error":{"message":"{{{message}}}","type":"{{{type}}}","param":null,"code":"{{{code}}}"}}""");
     }
 
     private static async Task RunAsync(WebApplication app, bool json, CancellationToken cancellationToken)

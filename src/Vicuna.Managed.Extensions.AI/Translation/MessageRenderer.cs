@@ -21,7 +21,7 @@ internal sealed class MessageRenderer(bool areCallsKnown, bool hasTools)
     /// <param name="message">The message.</param>
     /// <param name="index">Its place in the request.</param>
     /// <exception cref="NotSupportedException">It has a content that has no text.</exception>
-    /// <exception cref="ArgumentException">It has a result of a call that did not come before it.</exception>
+    /// <exception cref="ArgumentException">It has a result of a call that did not come before it, or JSON that is no Unicode text.</exception>
     public string? TextOf(Microsoft.Extensions.AI.ChatMessage message, int index)
     {
         StringBuilder words = new();
@@ -40,7 +40,7 @@ internal sealed class MessageRenderer(bool areCallsKnown, bool hasTools)
                 case TextReasoningContent or UsageContent:
                     break;
                 case FunctionCallContent call when areCallsKnown:
-                    lines.Add(TextOf(call));
+                    lines.Add(TextOf(call, place));
                     break;
                 case FunctionResultContent result when areCallsKnown:
                     lines.Add(TextOf(result, place));
@@ -63,21 +63,43 @@ internal sealed class MessageRenderer(bool areCallsKnown, bool hasTools)
         return lines.Count > 0 ? string.Join('\n', lines) : null;
     }
 
-    private static string Json<T>(T value)
+    // JSON's texts are looked into no earlier than they are read or written.
+    private static string StringOf(JsonElement json, string place)
+    {
+        try
+        {
+            return json.GetString()!;
+        }
+        catch (InvalidOperationException exception)
+        {
+            throw NoJson(place, exception);
+        }
+    }
+
+    private static string Json<T>(T value, string place)
     {
         using MemoryStream bytes = new();
-        using (Utf8JsonWriter json = new(bytes, Writing))
+        try
         {
+            using Utf8JsonWriter json = new(bytes, Writing);
             JsonSerializer.Serialize(json, value, (JsonTypeInfo<T>)AIJsonUtilities.DefaultOptions.GetTypeInfo(typeof(T)));
+        }
+        catch (Exception exception) when (exception is InvalidOperationException or JsonException)
+        {
+            throw NoJson(place, exception);
         }
 
         return Encoding.UTF8.GetString(bytes.GetBuffer(), 0, (int)bytes.Length);
     }
 
-    private string TextOf(FunctionCallContent call)
+    // The reason is most often half of a surrogate pair; a caller's own type can have others.
+    private static ArgumentException NoJson(string place, Exception exception) =>
+        new($"{place}: expected JSON in Unicode text: {(exception.InnerException ?? exception).Message}", exception);
+
+    private string TextOf(FunctionCallContent call, string place)
     {
         _names[call.CallId] = call.Name;
-        return PromptTools.FormatCall(new PromptToolCall(call.Name, call.Arguments is { } arguments ? Json(arguments) : "{}"));
+        return PromptTools.FormatCall(new PromptToolCall(call.Name, call.Arguments is { } arguments ? Json(arguments, place) : "{}"));
     }
 
     private string TextOf(FunctionResultContent result, string place)
@@ -92,11 +114,11 @@ internal sealed class MessageRenderer(bool areCallsKnown, bool hasTools)
         {
             null => result.Exception is { } exception ? $"error: {exception.Message}" : "null",
             string words => words,
-            JsonElement { ValueKind: JsonValueKind.String } json => json.GetString()!,
+            JsonElement { ValueKind: JsonValueKind.String } json => StringOf(json, place),
             TextContent content => content.Text,
             AIContent other => throw new NotSupportedException(
                 $"{place}: expected a result in text or JSON, found {other.GetType().Name}, which the model cannot take."),
-            var value => Json(value),
+            var value => Json(value, place),
         };
         return PromptTools.FormatResult(name, text);
     }

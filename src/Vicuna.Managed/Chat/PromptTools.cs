@@ -25,8 +25,8 @@ public sealed class PromptTools
     /// Name of the one tool that must be called; null for any. The others are described all the same, so that prompts of a conversation begin alike.
     /// </param>
     /// <exception cref="ArgumentException">
-    /// There are no tools or too many, a name is malformed or comes twice, <paramref name="onlyTool"/> is none of them, or parameters are no JSON object;
-    /// the message names the tool.
+    /// There are no tools or too many, a name is malformed or comes twice, <paramref name="onlyTool"/> is none of them, or parameters are no JSON object, or
+    /// of another type than <c>object</c>; the message names the tool.
     /// </exception>
     public PromptTools(IReadOnlyList<PromptTool> tools, bool isCallRequired = false, string? onlyTool = null)
     {
@@ -73,19 +73,27 @@ public sealed class PromptTools
     /// <summary>A call as the model writes it, for the assistant's message in a conversation's history.</summary>
     /// <param name="call">The call.</param>
     /// <returns>The message's text.</returns>
-    /// <exception cref="ArgumentException">The arguments are no JSON object.</exception>
+    /// <exception cref="ArgumentException">The arguments are no JSON object, or have half of a surrogate pair in them.</exception>
     public static string FormatCall(PromptToolCall call)
     {
         ArgumentNullException.ThrowIfNull(call);
         using JsonDocument arguments = ToolSchema.ParseObject(call.Arguments, $"Arguments of {call.Name}");
-        return Json(json =>
+        try
         {
-            json.WriteStartObject();
-            json.WriteString(ToolSchema.Tool, call.Name);
-            json.WritePropertyName(ToolSchema.Arguments);
-            arguments.RootElement.WriteTo(json);
-            json.WriteEndObject();
-        });
+            return Json(json =>
+            {
+                json.WriteStartObject();
+                json.WriteString(ToolSchema.Tool, call.Name);
+                json.WritePropertyName(ToolSchema.Arguments);
+                arguments.RootElement.WriteTo(json);
+                json.WriteEndObject();
+            });
+        }
+        catch (InvalidOperationException exception)
+        {
+            // Texts are looked into no earlier than they are written.
+            throw new ArgumentException($"Arguments of {call.Name}: expected Unicode text, found half of a surrogate pair.", nameof(call), exception);
+        }
     }
 
     /// <summary>What a tool returned, for the user's message in a conversation's history: results of several calls go into one message, a line each.</summary>

@@ -21,6 +21,8 @@ internal sealed class ToolSchema : IDisposable
     private const string Definitions = "$defs";
     private const string OlderDefinitions = "definitions";
     private const string Reference = "$ref";
+    private const string TypeKeyword = "type";
+    private const string ObjectType = "object";
 
     private readonly JsonDocument _parameters;
 
@@ -34,6 +36,11 @@ internal sealed class ToolSchema : IDisposable
             using Utf8JsonWriter json = new(Stream.Null);
             json.WriteStartObject();
             WriteDefinitions(json);
+        }
+        catch (ArgumentException)
+        {
+            _parameters.Dispose();
+            throw;
         }
         catch (InvalidOperationException exception)
         {
@@ -49,7 +56,7 @@ internal sealed class ToolSchema : IDisposable
     public string? Description { get; }
 
     /// <summary>Reads the schema.</summary>
-    /// <exception cref="ArgumentException">It is no JSON object.</exception>
+    /// <exception cref="ArgumentException">It is no JSON object, or of values that are none.</exception>
     public static ToolSchema Parse(PromptTool tool) => new(tool);
 
     /// <summary>Parses a text that must be a JSON object.</summary>
@@ -153,7 +160,13 @@ internal sealed class ToolSchema : IDisposable
     {
         JsonElement root = _parameters.RootElement;
         json.WriteStartObject(Name);
-        foreach (JsonProperty property in root.EnumerateObject().Where(property => !IsDefinitions(property)))
+        if (HasType(root) || !root.EnumerateObject().Any(property => property.Name is Reference or "anyOf" or "oneOf" or "allOf" or "enum" or "const"))
+        {
+            // Arguments are an object, even where the schema does not say so, or allows something else too.
+            json.WriteString(TypeKeyword, ObjectType);
+        }
+
+        foreach (JsonProperty property in root.EnumerateObject().Where(property => !IsDefinitions(property) && property.Name != TypeKeyword))
         {
             WriteMember(json, property);
         }
@@ -167,6 +180,19 @@ internal sealed class ToolSchema : IDisposable
                 Write(json, definition.Value);
             }
         }
+    }
+
+    private bool HasType(JsonElement root)
+    {
+        if (!root.TryGetProperty(TypeKeyword, out JsonElement type))
+        {
+            return false;
+        }
+
+        IEnumerable<JsonElement> types = type.ValueKind == JsonValueKind.Array ? type.EnumerateArray() : [type];
+        return types.Any(one => one.ValueKind == JsonValueKind.String && one.GetString() == ObjectType)
+            ? true
+            : throw new ArgumentException($"Parameters of {Name}: expected the type '{ObjectType}', found {type.GetRawText()}.");
     }
 
     private static bool IsDefinitions(JsonProperty property) =>

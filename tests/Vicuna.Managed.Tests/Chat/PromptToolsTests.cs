@@ -80,6 +80,10 @@ public sealed class PromptToolsTests
     [InlineData("t", "{", "t")]
     [InlineData("t", """{"\ud800": 1}""", "surrogate")]
     [InlineData("t", """{"$ref": "\ud800"}""", "surrogate")]
+    [InlineData("t", """{"type": "string"}""", "'object', found \"string\"")]
+    [InlineData("t", """{"type": ["array", "null"]}""", "'object', found [\"array\", \"null\"]")]
+    [InlineData("t", """{"type": 5}""", "'object', found 5")]
+    [InlineData("t", """{"type": "\ud800"}""", "surrogate")]
     public void Constructor_MalformedTool_IsRefusedByName(string name, string parameters, string message) =>
         Assert.Contains(message, Assert.Throws<ArgumentException>(() => new PromptTools([new PromptTool(name, null, parameters)])).Message);
 
@@ -133,6 +137,25 @@ public sealed class PromptToolsTests
         Assert.False(reader.IsWords);
         Assert.Equal(call, reader.GetCall());
     }
+
+    [Theory]
+    [InlineData("{}", """{"type":"object"}""")]
+    [InlineData("""{"description": "None."}""", """{"type":"object","description":"None."}""")]
+    [InlineData("""{"properties": {"a": {}}}""", """{"type":"object","properties":{"a":{}}}""")]
+    [InlineData("""{"type": ["null", "object"]}""", """{"type":"object"}""")]
+    [InlineData("""{"anyOf": [{"type": "object"}]}""", """{"anyOf":[{"type":"object"}]}""")]
+    public void Schema_OfArguments_IsAnObjects(string parameters, string expected)
+    {
+        string schema = new PromptTools([new PromptTool("t", null, parameters)]).Schema;
+        Assert.Equal(expected, JsonDocument.Parse(schema).RootElement.GetProperty("$defs").GetProperty("t").GetRawText());
+        Assert.NotNull(OutputConstraint.JsonSchema(schema));
+    }
+
+    [Theory]
+    [InlineData("""{"city":"\ud800"}""")]
+    [InlineData("""{"\ud800":1}""")]
+    public void FormatCall_HalfASurrogatePair_IsRefusedByName(string arguments) =>
+        Assert.Contains("get_weather", Assert.Throws<ArgumentException>(() => PromptTools.FormatCall(new PromptToolCall("get_weather", arguments))).Message);
 
     [Fact]
     public void FormatCall_ArgumentsThatAreNoObject_AreRefused() =>
