@@ -166,6 +166,15 @@ public sealed class RefusalTests(PicoServer pico)
     }
 
     [Fact]
+    public async Task Bias_ThatBansEveryToken_IsTheRequestsFault()
+    {
+        string all = string.Join(',', Enumerable.Range(0, 1024).Select(id => $"\"{id}\":-100"));
+        (int status, JsonElement error, _) = await Server.ErrorAsync(ChatPath, $"{{\"messages\":[{{\"role\":\"user\",\"content\":\"Hi\"}}],\"logit_bias\":{{{all}}}}}");
+        Assert.Equal((400, "logit_bias"), (status, error.GetProperty("param").GetString()));
+        Assert.Contains("Every token is banned", error.GetProperty("message").GetString(), StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task Body_OfDeepJson_IsRefused()
     {
         (int status, _, _) = await Server.ErrorAsync(ChatPath, $"{{\"messages\":{new string('[', 100_000)}");

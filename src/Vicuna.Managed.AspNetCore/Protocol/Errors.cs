@@ -115,6 +115,8 @@ internal static class Errors
             StatusCodes.Status503ServiceUnavailable, "timeout_error", "time_limit", "The request's time limit came before its first token.") { RetryAfter = Soon },
         // The model has no tokenizer or no known template: the request is right, for another model.
         ModelFormatException lacking => new ApiError(StatusCodes.Status501NotImplemented, "not_supported_error", "not_supported", Text.OneLine(lacking), prompt),
+        NonFiniteLogitsException { IsEveryTokenBanned: true } banned => new ApiError(
+            StatusCodes.Status400BadRequest, InvalidRequest, "invalid_value", Text.OneLine(banned), "logit_bias"),
         BadHttpRequestException bad => new ApiError(bad.StatusCode, InvalidRequest, "bad_request", Text.OneLine(bad))
         {
             // A body that comes too slowly: OpenAI's clients try again, at once if they are not told.
