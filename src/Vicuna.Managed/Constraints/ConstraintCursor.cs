@@ -16,9 +16,6 @@ internal sealed class ConstraintCursor(CompiledConstraint constraint, int vocabS
     /// <summary>Whether nothing can follow but the end.</summary>
     public bool IsComplete => _hasEnded || (_at.Accepts && _at.Frames.Length == 0);
 
-    /// <summary>Whether the end-of-sequence id has been taken.</summary>
-    public bool HasEnded => _hasEnded;
-
     /// <summary>Sets what an answer is.</summary>
     /// <param name="endIds">Ids that end it.</param>
     /// <param name="stripsLeadingSpace">Whether its first space belongs to the template.</param>

@@ -45,8 +45,8 @@ internal abstract class ServedRequest(
     /// <summary>Its place in the queue; guarded by the scheduler's lock.</summary>
     public LinkedListNode<ServedRequest>? Place { get; set; }
 
-    /// <summary>Whether its prompt has yet to be computed, so that a pass may be long because of it. For any thread.</summary>
-    public bool IsPrefilling { get; protected set => Volatile.Write(ref field, value); } = true;
+    /// <summary>Whether its prompt has yet to be computed, so that a pass may be long because of it.</summary>
+    public bool IsPrefilling { get; protected set; } = true;
 
     /// <summary>When it came, a <see cref="Stopwatch"/> time stamp.</summary>
     public long Submitted { get; } = Stopwatch.GetTimestamp();
